@@ -1,0 +1,77 @@
+"""Start the bench's child processes so that none of them can outlive it.
+
+Every child gets its own session (a Ctrl-C at the terminal reaches the bench alone, which then stops
+them in order) and the kernel's promise to end it when the bench itself dies, however that happens.
+Children are stopped by their process handle, never by a name.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+PR_SET_PDEATHSIG = 1
+TERM_WAIT_S = 2.0
+
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+def spawn(
+    arguments: Sequence[str],
+    *,
+    output: Path | None = None,
+    environment: Mapping[str, str] | None = None,
+) -> subprocess.Popen[bytes]:
+    """Start this Python with `arguments` in the repository's root.
+
+    Parameters
+    ----------
+    arguments
+        What follows the interpreter: ``["-m", "bench.load", ...]``.
+    output
+        File that takes standard output and error; None lets them go.
+    environment
+        Variables added to the bench's own.
+    """
+    sink: int | object = subprocess.DEVNULL
+    file = None
+    if output is not None:
+        sink = file = output.open("ab")
+    try:
+        return subprocess.Popen(
+            [sys.executable, *arguments],
+            cwd=REPOSITORY,
+            stdin=subprocess.DEVNULL,
+            stdout=sink,  # type: ignore[arg-type]
+            stderr=subprocess.STDOUT,
+            env={**os.environ, **(environment or {})},
+            start_new_session=True,
+            preexec_fn=_die_with_parent,  # safe: the bench has one thread when it starts children
+        )
+    finally:
+        if file is not None:
+            file.close()
+
+
+def stop(children: Iterable[subprocess.Popen[bytes]]) -> None:
+    """End all children: SIGCONT and SIGTERM to each, SIGKILL to who has not left in 2 s."""
+    left = [child for child in children if child.poll() is None]
+    for child in left:
+        child.send_signal(signal.SIGCONT)  # a stopped process cannot act on SIGTERM
+        child.terminate()
+    for child in left:
+        try:
+            child.wait(TERM_WAIT_S)
+        except subprocess.TimeoutExpired:
+            child.kill()
+            child.wait()
+
+
+def _die_with_parent() -> None:
+    _libc.prctl(PR_SET_PDEATHSIG, int(signal.SIGKILL), 0, 0, 0)

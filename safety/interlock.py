@@ -1,0 +1,92 @@
+"""What motion is permitted: the ordered states, and the only acts that raise them.
+
+Two rules
+---------
+1. Everything that raises permission stands in `RAISES`, and only `Interlock.act` applies it. An
+   act without a row in the present state is an error and changes nothing.
+2. Everything else is a ceiling: `Interlock.lower` takes `min(state, ceiling)`. No fault, no
+   message and no silence can raise permission, by construction.
+
+The acts are judged elsewhere (safety.gate, teleop.robot.agent: alignment, deadman, freshness);
+this file only knows which act may follow which state. RESUME is the one act without a person:
+an unlatched HOLD whose cause was brief, under a deadman that was held throughout.
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum
+from typing import NamedTuple
+
+from safety.state import Cause, State
+
+
+class Act(IntEnum):
+    """What may raise permission."""
+
+    BOOT = 0  #: self-test passed, store read
+    ARM = 1  #: a granted hand is aligned, its deadman is up
+    ENGAGE = 2  #: the deadman was pressed on a fresh stream
+    RESUME = 3  #: a brief, unlatched HOLD is over
+    STEADY = 4  #: the stream was clean for the profile's recovery time
+    REARM = 5  #: the hand left HOLD on purpose: deadman up, and after a latch a clutch cycle
+    RESET = 6  #: the bedside resets a latched stop
+
+
+class Transition(NamedTuple):
+    """One change of state; `t_ns` is the robot's monotonic clock."""
+
+    old: State
+    new: State
+    cause: Cause
+    t_ns: int
+
+
+RAISES: dict[State, dict[Act, State]] = {
+    State.ESTOP: {Act.RESET: State.IDLE},
+    State.PROTECTIVE_STOP: {Act.RESET: State.IDLE},
+    State.BOOT: {Act.BOOT: State.IDLE},
+    State.IDLE: {Act.ARM: State.ARMED},
+    State.HOLD: {Act.RESUME: State.DEGRADED, Act.REARM: State.ARMED},
+    State.ARMED: {Act.ENGAGE: State.ENGAGED},
+    State.DEGRADED: {Act.STEADY: State.ENGAGED},
+    State.ENGAGED: {},
+}
+
+
+class ForbiddenActError(ValueError):
+    """An act that the present state does not allow: a programming error; nothing changed."""
+
+
+class Interlock:
+    """The state of one robot. It boots below IDLE, at or below what was stored."""
+
+    def __init__(self, stored: State = State.BOOT) -> None:
+        self.state = min(State.BOOT, stored)
+        self.cause = Cause.NONE
+
+    def permits(self, act: Act) -> bool:
+        """Tell whether this act has a row in the present state."""
+        return act in RAISES[self.state]
+
+    def act(self, act: Act, cause: Cause, now_ns: int) -> Transition:
+        """Raise the state by an act.
+
+        Raises
+        ------
+        ForbiddenActError : the act has no row in the present state
+        """
+        new = RAISES[self.state].get(act)
+        if new is None:
+            raise ForbiddenActError(f"{act.name} in {self.state.name}")
+        return self._move(new, cause, now_ns)
+
+    def lower(self, ceiling: State, cause: Cause, now_ns: int) -> Transition | None:
+        """Apply a ceiling; return the transition when it lowered the state."""
+        if ceiling >= self.state:
+            return None
+        return self._move(ceiling, cause, now_ns)
+
+    def _move(self, new: State, cause: Cause, now_ns: int) -> Transition:
+        transition = Transition(self.state, new, cause, now_ns)
+        self.state, self.cause = new, cause
+        return transition

@@ -1,0 +1,244 @@
+"""The native console's hot process: a hand's commands out at their times, states in.
+
+Nothing is drawn here. A screen is another process, which reads this one's board.
+"""
+
+from __future__ import annotations
+
+import secrets
+import sys
+import time
+
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
+from safety.grant import VOCABULARY
+from safety.profile import LADDERS, MS, Profile
+from safety.state import State
+from teleop.console.ledger import SLICES, Entry
+from teleop.console.operator import Operator, Refused, Seen
+from teleop.console.script import SCRIPTS, Person
+from teleop.settings import NativedSettings
+from transport.io.dialogue import Caller
+from transport.io.keys import Keyring
+from transport.io.link import open_link
+from transport.io.process import Runtime, main
+from transport.link.pacing import Pacer
+from transport.wire.codec import Registry
+from transport.wire.errors import WireError
+from transport.wire.messages import Attach
+
+#: Two minutes at 1 kHz: a bench reads it once, after the run.
+FLIGHT = 1 << 17
+FIELDS = ("t_intended_ns", "t_sent_ns", "arm", "seq")
+ACK_FIELDS = ("t_ns", "rtt_ns", *SLICES)
+
+GAUGES = (
+    "state",
+    "cause",
+    "granted",
+    "refused",  #: the session service said no; the reason is on standard error
+    "seq",
+    "admitted",
+    "merged",
+    "late",
+    "missed",  #: slots in which this process did not get to send
+    "dropped",  #: commands that the link could not take at once
+    "unverified",
+    "error_um",  #: distance between setpoint and measured tip, newest
+    "error_um2",  #: sum of its squares while moving
+    "error_n",  #: number of those
+    "link_rtt_ns",
+    "holds",  #: times that the robot fell to HOLD or below while moving
+    *(f'over_budget{{slice="{name}"}}' for name in SLICES),
+)
+HISTOGRAMS = ("rtt_ns", *(f'dwell_ns{{slice="{name}"}}' for name in SLICES))
+
+#: Closing drops what ZeroMQ's thread has not sent yet: it gets this long for the release.
+HANDOFF_S = 0.05
+COUNT_NS = 100 * MS
+#: The deadman is up for this long before the robot is given back.
+LET_GO_NS = 50 * MS
+#: After the last command, what is still under way may come back for this long.
+SETTLE_NS = 300 * MS
+
+_REGISTRY = Registry(VOCABULARY)
+
+
+class Natived:
+    """One scripted hand at a native link."""
+
+    def __init__(self, settings: NativedSettings, runtime: Runtime) -> None:
+        self._runtime = runtime
+        self._clock = runtime.clock
+        board = runtime.open_board((), GAUGES, HISTOGRAMS)
+        self._gauges = {name: board.gauge(name) for name in GAUGES}
+        self._over = {name: 0 for name in SLICES}
+        self._rtt = board.histogram("rtt_ns")
+        self._dwell = tuple(board.histogram(name) for name in HISTOGRAMS[1:])
+        self._sent = runtime.flight("sent", FIELDS, FLIGHT)
+        self._acks = runtime.flight("ack", ACK_FIELDS, FLIGHT)
+        keyring = Keyring.load(settings.link.keys)
+        now_ns = self._clock.now_ns()
+        self._operator = Operator(
+            settings.operator,
+            ec.generate_private_key(ec.SECP256R1()),
+            {name: _public(keyring, name) for name in settings.signers},
+            Person(SCRIPTS[settings.script], now_ns),
+        )
+        self._run_ns = int(settings.seconds * 1e9)
+        self._end_ns = 0
+        self._settled_ns: int | None = None
+        self._released = False
+        self._period_ns = 1_000_000_000 // settings.operator.rate_hz
+        self._pacer = Pacer(self._period_ns, now_ns)
+        self._asked_ns = 0
+        self._errors = [0, 0]
+        self._holds = 0
+        ladder = LADDERS[Profile(settings.operator.profile or Profile.NATIVE)]
+        attach = Attach(
+            1,
+            settings.operator.robot,
+            ladder.hold_ns // 1000,
+            ladder.max_loop_ns // 1000,
+            False,
+        )
+        self._link = runtime.keep(open_link(settings.link, attach, runtime, self._receive))
+        self._session = runtime.keep(
+            Caller(
+                runtime,
+                keyring.identity(settings.link.identity),
+                keyring.server(settings.session_server),
+                settings.session,
+                self._ask,
+                self._answered,
+            )
+        )
+        self._alarm = runtime.loop.alarm(self._slot)
+        runtime.loop.every(COUNT_NS, self._count)
+        runtime.ready()
+
+    def close(self) -> None:
+        """Give the robot back."""
+        if self._operator.is_granted and not self._released:
+            self._release()
+            time.sleep(HANDOFF_S)
+        self._count()
+
+    def _ask(self) -> None:
+        if not self._operator.is_granted:
+            self._session.send(self._operator.request(secrets.token_bytes(8)))
+
+    def _answered(self, data: bytes) -> None:
+        try:
+            self._operator.answered(_REGISTRY.decode(data))
+        except WireError:
+            return
+        self._drain()
+        if self._operator.is_granted and not self._end_ns:
+            now_ns = self._clock.now_ns()
+            self._runtime.pm_qos.hold(True)
+            self._end_ns = now_ns + self._run_ns if self._run_ns else sys.maxsize
+            self._pacer = Pacer(self._period_ns, now_ns + self._period_ns)
+            self._alarm.set(self._pacer.next_ns)
+
+    def _slot(self) -> None:
+        """Send the command of the slot that has come."""
+        now_ns, pacer = self._clock.now_ns(), self._pacer
+        if now_ns >= self._end_ns:
+            self._settle(now_ns)
+            return
+        if now_ns >= self._end_ns - LET_GO_NS:
+            self._operator.let_go()
+        intended_ns = pacer.next_ns
+        data = self._operator.to_send(intended_ns, now_ns)
+        if data is not None:
+            self._link.send(data)
+            self._sent.append(intended_ns, now_ns, 0, self._operator.seq)
+        pacer.advance(now_ns)
+        self._alarm.set(pacer.next_ns)
+
+    def _settle(self, now_ns: int) -> None:
+        """Release after the last command, hear what is still under way, and end."""
+        if self._settled_ns is None:
+            self._settled_ns = now_ns + SETTLE_NS
+            self._release()
+            self._alarm.set(self._settled_ns)
+        else:
+            self._runtime.stop()
+
+    def _release(self) -> None:
+        release = self._operator.release()
+        if release is not None and not self._released:
+            self._released = self._session.send(release)
+
+    def _receive(self) -> None:
+        now_ns = self._clock.now_ns()
+        for part in self._link.receive():
+            self._operator.receive(part, now_ns)
+        self._drain()
+
+    def _drain(self) -> None:
+        event = self._operator.next_event()
+        while event is not None:
+            if isinstance(event, Entry):
+                self._account(event)
+            elif isinstance(event, Seen):
+                self._holds += event.was_moving and event.state <= State.HOLD
+                self._gauges["state"].set(event.state)
+                self._gauges["cause"].set(event.cause)
+            else:
+                self._refused(event)
+            event = self._operator.next_event()
+
+    def _account(self, entry: Entry) -> None:
+        self._rtt.record(entry.rtt_ns)
+        for histogram, slice_ns in zip(self._dwell, entry[1:], strict=True):
+            histogram.record(slice_ns)
+        self._acks.append(self._clock.now_ns(), *entry)
+        if entry.breaks_budget:
+            self._over[entry.culprit] += 1
+        if self._operator.state >= State.DEGRADED:
+            error_um = round(self._operator.error_m * 1e6)
+            self._errors[0] += error_um * error_um
+            self._errors[1] += 1
+
+    def _refused(self, event: Refused) -> None:
+        sys.stderr.write(f"{event.reason}\n")
+        self._gauges["refused"].set(1)
+        self._runtime.stop(3)
+
+    def _count(self) -> None:
+        operator, set_ = self._operator, self._gauges
+        tally = operator.tally
+        estimate = self._link.rtt.estimate(self._clock.now_ns())
+        values = {
+            "granted": int(operator.is_granted),
+            "seq": tally.sent,
+            "admitted": tally.admitted,
+            "merged": tally.merged,
+            "late": tally.late,
+            "missed": self._pacer.missed,
+            "dropped": self._link.stats.dropped_send,
+            "unverified": operator.unverified,
+            "error_um": round(operator.error_m * 1e6),
+            "error_um2": self._errors[0],
+            "error_n": self._errors[1],
+            "link_rtt_ns": estimate.rtt_ns if estimate else 0,
+            "holds": self._holds,
+        }
+        for name, value in values.items():
+            set_[name].set(value)
+        for name, count in self._over.items():
+            set_[f'over_budget{{slice="{name}"}}'].set(count)
+
+
+def _public(keyring: Keyring, name: str) -> Ed25519PublicKey:
+    device = keyring.named(name)
+    if device is None or not device.sign_public:
+        raise SystemExit(f"natived: signer {name!r} is not in {keyring.directory}")
+    return Ed25519PublicKey.from_public_bytes(bytes.fromhex(device.sign_public))
+
+
+if __name__ == "__main__":
+    sys.exit(main(NativedSettings, Natived))

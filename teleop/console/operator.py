@@ -1,0 +1,314 @@
+"""A console without a socket: it asks for a robot, speaks as a hand, and believes only its robot.
+
+    session service <--request, release--   operator   --command--> relays
+                    ---granted, denied-->              <---state---
+
+Rules
+-----
+1. A state counts only when its tag is right under this session's key; its tick is then the
+   newest echo. Before the grant states are looked at, never echoed.
+2. Every command is newest: nothing waits, nothing is sent twice by this file.
+3. The keys of a session live here and nowhere else on this machine.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections import deque
+from typing import NamedTuple
+
+import msgspec
+from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
+from safety.grant import (
+    Denied,
+    Grant,
+    Granted,
+    GrantError,
+    Release,
+    Request,
+    Role,
+    SessionKeys,
+    derive,
+    public_point,
+    verify,
+)
+from safety.messages import NO_TAG, Command, RobotState
+from safety.profile import Profile
+from safety.seal import is_sealed, seal
+from safety.state import Cause, State
+from teleop.console.ledger import Entry, account
+from teleop.console.script import Hand, Person
+from transport.wire.codec import Message, Registry, encode, split
+from transport.wire.errors import WireError
+from transport.wire.messages import Hop, decode_hops
+from transport.wire.vector import Setpoint, pack_setpoint, unpack_setpoint
+
+#: Sent commands that are remembered until acknowledged: four seconds at 1 kHz.
+SENT = 4096
+
+_STATES = Registry((RobotState,))
+_GRANTS = Registry((Grant,))
+
+
+class OperatorSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What a console asks for.
+
+    Parameters
+    ----------
+    console : its device name
+    robot, arm : what it wants to move
+    role : `safety.grant.Role`
+    rate_hz : commands per second
+    scale : instrument motion per hand motion
+    profile : `safety.profile.Profile`, 0 lets the node choose
+    """
+
+    console: str
+    robot: str
+    arm: int = 0
+    role: int = Role.SCRIPT
+    rate_hz: int = 1000
+    scale: float = 0.5
+    profile: int = Profile.AUTO
+
+
+class Seen(NamedTuple):
+    """An event: the robot's verified state changed what a person would see."""
+
+    state: State
+    cause: Cause
+    was_moving: bool
+
+
+class Refused(NamedTuple):
+    """An event: the session service said no."""
+
+    reason: str
+
+
+class Tally(NamedTuple):
+    """What became of the commands, as far as robot and relays have said."""
+
+    sent: int
+    admitted: int
+    merged: int
+    late: int
+
+    @property
+    def lost(self) -> int:
+        """Commands that nobody has accounted for."""
+        return max(0, self.sent - self.admitted - self.merged - self.late)
+
+
+class Operator:
+    """One console with one hand.
+
+    Parameters
+    ----------
+    settings : what it asks for
+    key : a P-256 key made for this request
+    signers : public keys of the nodes whose grants are believed
+    person : the hand and its pedals
+    """
+
+    def __init__(
+        self,
+        settings: OperatorSettings,
+        key: EllipticCurvePrivateKey,
+        signers: dict[str, Ed25519PublicKey],
+        person: Person,
+    ) -> None:
+        self.settings = settings
+        self._key = key
+        self._signers = signers
+        self._person = person
+        self._grant: Grant | None = None
+        self._keys: SessionKeys | None = None
+        self._tick = 0
+        self._seq = 0
+        self._history: tuple[tuple[Hand, bytes] | None, ...] = (None, None)
+        self._intended_ns = array("q", bytes(8 * SENT))
+        self._sent_ns = array("q", bytes(8 * SENT))
+        self._acknowledged = 0
+        self._events: deque[Seen | Refused | Entry] = deque(maxlen=1024)
+        self.state = State.BOOT
+        self.cause = Cause.NONE
+        self.measured: Setpoint | None = None
+        self.error_m = 0.0
+        self.unverified = 0
+        self._tally = (0, 0, 0)
+        self._acknowledged_sent = 0
+
+    @property
+    def is_granted(self) -> bool:
+        """Whether there is a session."""
+        return self._grant is not None
+
+    @property
+    def tally(self) -> Tally:
+        """What became of the commands up to the newest acknowledged one."""
+        return Tally(self._acknowledged, *self._tally)
+
+    def request(self, request: bytes, *, replace: bool = True) -> bytes:
+        """The request for the session service; `request` is eight random bytes."""
+        settings = self.settings
+        return encode(
+            Request(
+                kind=49,
+                request=request,
+                robot=settings.robot,
+                role=settings.role,
+                console_key=public_point(self._key),
+                profile=settings.profile,
+                period_us=1_000_000 // settings.rate_hz,
+                scale=settings.scale,
+                replace=replace,
+            )
+        )
+
+    def release(self) -> bytes | None:
+        """The message that gives the robot back; None without a session."""
+        if self._grant is None:
+            return None
+        return encode(Release(54, self._grant.session))
+
+    def let_go(self) -> None:
+        """Have the hand let go of the deadman, for good: what comes before a release."""
+        self._person.let_go()
+
+    def answered(self, message: Message) -> None:
+        """Take the session service's answer."""
+        if isinstance(message, Denied):
+            self._events.append(Refused(message.reason))
+        elif isinstance(message, Granted):
+            try:
+                self._accept(message.grant)
+            except (GrantError, WireError) as error:
+                self._events.append(Refused(f"the grant is not good: {error}"))
+
+    def receive(self, part: bytes, now_ns: int) -> None:
+        """Take one part from a relay: a state with hop records behind it."""
+        try:
+            sealed, hops = split(part)
+            state = _STATES.expect(sealed, RobotState)
+        except WireError:
+            self.unverified += 1
+            return
+        grant, keys = self._grant, self._keys
+        if grant is None or keys is None or state.session != grant.session:
+            return
+        if state.robot != self.settings.robot or not is_sealed(sealed, keys.to_console):
+            self.unverified += 1
+            return
+        if state.tick <= self._tick:
+            return
+        self._tick = state.tick
+        self._look(state, hops, now_ns)
+
+    def to_send(self, intended_ns: int, now_ns: int) -> bytes | None:
+        """The command for the slot `intended_ns`; None until the robot was seen."""
+        grant, keys = self._grant, self._keys
+        if grant is None or keys is None or self._tick == 0:
+            return None
+        hand = self._person.reads(now_ns)
+        self._seq += 1
+        setpoint = pack_setpoint(hand.setpoint)
+        previous, earlier = self._history
+        command = Command(
+            kind=16,
+            robot=grant.robot,
+            arm=self.settings.arm,
+            session=grant.session,
+            epoch=grant.epoch,
+            seq=self._seq,
+            t_tx=now_ns,
+            tick_echo=self._tick,
+            press_id=hand.press_id,
+            clutch_id=hand.clutch_id,
+            input_seq=self._seq,
+            input_age=0,
+            flags=hand.flags,
+            seen_frame_id=0,
+            mode=0,
+            tool=0,
+            setpoint=setpoint,
+            previous=_if_alike(previous, hand),
+            earlier=_if_alike(earlier, hand),
+            tag=NO_TAG,
+        )
+        self._history = ((hand, setpoint), previous)
+        slot = self._seq % SENT
+        self._intended_ns[slot] = intended_ns
+        self._sent_ns[slot] = now_ns
+        return seal(command, keys.to_robot)
+
+    @property
+    def seq(self) -> int:
+        """The newest command's number."""
+        return self._seq
+
+    def next_event(self) -> Seen | Refused | Entry | None:
+        """The oldest event that was not taken yet."""
+        return self._events.popleft() if self._events else None
+
+    def _accept(self, data: bytes) -> None:
+        grant = _GRANTS.expect(data, Grant)
+        signer = self._signers.get(grant.signer)
+        if signer is None:
+            raise GrantError(f"signer {grant.signer!r} is not known here")
+        verify(data, signer)
+        if grant.console_key != public_point(self._key) or grant.robot != self.settings.robot:
+            raise GrantError("it answers another request")
+        self._keys = derive(data, self._key, grant.robot_key)
+        self._grant = grant
+        self._tick = self._seq = self._acknowledged = 0
+
+    def _look(self, state: RobotState, hops: bytes, now_ns: int) -> None:
+        if (state.state, state.cause) != (self.state, self.cause):
+            was_moving = self.state >= State.DEGRADED
+            self.state, self.cause = State(state.state), Cause(state.cause)
+            self._events.append(Seen(self.state, self.cause, was_moving))
+        arm = state.arms[self.settings.arm]
+        self.measured = measured = unpack_setpoint(arm.measured)
+        instrument = unpack_setpoint(arm.setpoint)
+        self._person.sees(self.state, instrument, now_ns)
+        dx, dy, dz = (instrument[i] - measured[i] for i in range(3))
+        self.error_m = (dx * dx + dy * dy + dz * dz) ** 0.5
+        if not self._acknowledged < arm.seq <= self._seq:
+            return
+        self._acknowledged = arm.seq
+        up, down = _hops(arm.hops), _hops(hops)
+        merged = arm.merged + sum(hop.merged for hop in up)
+        late = arm.late + sum(hop.late for hop in up)
+        self._tally = (arm.admitted, merged, late)
+        if self._seq - arm.seq < SENT:
+            slot = arm.seq % SENT
+            self._events.append(
+                account(
+                    intended_ns=self._intended_ns[slot],
+                    sent_ns=self._sent_ns[slot],
+                    received_ns=now_ns,
+                    up_ns=sum(hop.dwell_ns for hop in up),
+                    robot_ns=arm.residence_ns,
+                    down_ns=sum(hop.dwell_ns for hop in down),
+                )
+            )
+
+
+def _if_alike(old: tuple[Hand, bytes] | None, hand: Hand) -> bytes | None:
+    """An earlier setpoint, if it was given under the same pedals."""
+    if old is None:
+        return None
+    was = old[0]
+    alike = (was.press_id, was.clutch_id, was.flags) == (hand.press_id, hand.clutch_id, hand.flags)
+    return old[1] if alike else None
+
+
+def _hops(data: bytes) -> list[Hop]:
+    """Hop records, or none: they are only shown, so bad ones are no reason to stop."""
+    try:
+        return decode_hops(data)
+    except WireError:
+        return []

@@ -1,0 +1,371 @@
+"""Reads node.toml into typed values, or says what is wrong with it.
+
+Rules
+-----
+- Complete: the repository's node.toml names every key with its default; a test holds it to that.
+- Strict: an unknown key, a wrong type and a value out of range each end the start. The error
+  names file, line and key, and says what was expected there.
+- Nothing listens beyond loopback without keys: CURVE endpoints may, the metrics page may not.
+- Units are in the keys. Secrets are paths.
+"""
+
+from __future__ import annotations
+
+import difflib
+import ipaddress
+import re
+import tomllib
+import typing
+from collections.abc import Callable
+from functools import partial
+from operator import attrgetter
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal, NamedTuple
+
+import msgspec
+from msgspec import Meta
+
+from teleop.node.rundir import default_path
+
+BYTES_MAX: Final = 256 * 1024
+
+_HOST = r"(?:\[[0-9a-fA-F:]+\]|[A-Za-z0-9.\-]+|\*)"
+_PORT = r":[1-9][0-9]{0,4}"
+
+Name = Annotated[
+    str,
+    Meta(pattern=r"^[a-z0-9][a-z0-9._-]{0,31}$", description="a name, 1 to 32 of a-z 0-9 . _ -"),
+]
+Tcp = Annotated[
+    str, Meta(pattern=rf"^tcp://{_HOST}{_PORT}$", description='an endpoint, "tcp://host:port"')
+]
+Udp = Annotated[
+    str,
+    Meta(pattern=rf"^(udp://{_HOST}{_PORT})?$", description='"udp://host:port", or "" for none'),
+]
+Page = Annotated[
+    str, Meta(pattern=rf"^({_HOST}{_PORT})?$", description='"host:port", or "" for none')
+]
+Module = Annotated[
+    str,
+    Meta(
+        pattern=r"^[A-Za-z_]\w*(\.[A-Za-z_]\w*)*$",
+        description='a Python module, such as "transport.io.links.zmq"',
+    ),
+]
+Driver = Annotated[
+    Literal["external", "teleop.sim.simd"],
+    Meta(description='"external" (a controller that connects by itself) or "teleop.sim.simd"'),
+]
+Policies = Annotated[
+    dict[str, Literal["none", "degraded", "hold"]],
+    Meta(description='sources with a policy each: "none", "degraded" or "hold"'),
+]
+Speed = Annotated[float, Meta(gt=0.0, le=10.0, description="a number above 0, at most 10")]
+
+
+class Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A table of node.toml."""
+
+
+class Node(Section, frozen=True, kw_only=True):
+    """The machine's part."""
+
+    name: Name = "node"
+    state_dir: Annotated[str, Meta(min_length=1, description="a path")] = "var/node"
+    run_dir: str = ""
+    realtime: bool = True
+    pm_qos: bool = True
+
+
+class Relay(Section, frozen=True, kw_only=True):
+    """Where consoles and robots connect."""
+
+    identity: Name = "relay"
+    path_id: Annotated[int, Meta(ge=1, le=255, description="a number, 1 to 255")] = 1
+    console: Tcp = "tcp://127.0.0.1:7411"
+    datagram: Udp = "udp://127.0.0.1:7411"
+    robot: Tcp = "tcp://127.0.0.1:7412"
+
+
+class Session(Section, frozen=True, kw_only=True):
+    """Who is granted the robot."""
+
+    identity: Name = "session"
+    signer: Name = "node"
+    listen: Tcp = "tcp://127.0.0.1:7413"
+
+
+class Limits(Section, frozen=True, kw_only=True):
+    """How fast an instrument's tip may move."""
+
+    speed_m_s: Speed = 0.5
+    turn_rad_s: Speed = 6.0
+    jaw_rad_s: Speed = 6.0
+    degraded_speed_m_s: Speed = 0.1
+    lag_m_max: Annotated[float, Meta(gt=0.0, le=0.1, description="0 to 0.1, in metres")] = 0.002
+
+
+class Robot(Section, frozen=True, kw_only=True):
+    """The robot's side."""
+
+    name: Name = "robot"
+    arms: Annotated[int, Meta(ge=1, le=8, description="a number of arms, 1 to 8")] = 1
+    link: Module = "transport.io.links.zmq"
+    guard: Tcp = "tcp://127.0.0.1:7414"
+    driver: Driver = "external"
+    driver_listen: Annotated[
+        str,
+        Meta(
+            pattern=rf"^(unix|tcp://{_HOST}{_PORT})$",
+            description='"unix", or a CURVE endpoint "tcp://host:port"',
+        ),
+    ] = "unix"
+    state_rate_hz: Annotated[int, Meta(ge=250, le=4000, description="a rate, 250 to 4000")] = 250
+    limits: Limits = Limits()
+    ceilings: Policies = {}
+
+
+class Sim(Section, frozen=True, kw_only=True):
+    """The simulated arm, when it is the driver."""
+
+    measure_rate_hz: Annotated[int, Meta(ge=100, le=4000, description="a rate, 100 to 4000")] = 500
+
+
+class Metrics(Section, frozen=True, kw_only=True):
+    """Numbers for the hospital's monitoring."""
+
+    listen: Page = "127.0.0.1:7415"
+
+
+class NodeConfig(Section, frozen=True, kw_only=True):
+    """All of node.toml."""
+
+    node: Node = Node()
+    relay: Relay = Relay()
+    session: Session = Session()
+    robot: Robot = Robot()
+    sim: Sim = Sim()
+    metrics: Metrics = Metrics()
+
+    @property
+    def keys_dir(self) -> Path:
+        """Return the directory of this node's keys."""
+        return Path(self.node.state_dir) / "keys"
+
+    @property
+    def run_dir(self) -> Path:
+        """Return the directory on tmpfs that lives as long as the node."""
+        return Path(self.node.run_dir)
+
+
+class ConfigError(Exception):
+    """A node.toml that cannot be used.
+
+    Attributes
+    ----------
+    file, line, key, expected : where it is wrong, and what should stand there
+    found : what stands there, "" when nothing does
+    """
+
+    def __init__(self, file: str, line: int, key: str, expected: str, found: str = "") -> None:
+        self.file, self.line, self.key = file, line, key
+        self.expected, self.found = expected, found
+        but = f", found {found}" if found else ""
+        super().__init__(f"{file}:{line}: {key}: expected {expected}{but}")
+
+
+def load(path: Path) -> NodeConfig:
+    """Read a node.toml; its paths come back absolute, its run directory filled in.
+
+    Raises
+    ------
+    ConfigError
+    """
+    try:
+        with path.open("rb") as file:
+            data = file.read(BYTES_MAX + 1)
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        raise ConfigError(str(path), 1, "file", "a readable node.toml", reason) from error
+    if len(data) > BYTES_MAX:
+        raise ConfigError(str(path), 1, "file", f"at most {BYTES_MAX} bytes", "more")
+    try:
+        text = data.decode()
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        raise ConfigError(str(path), line, "file", "UTF-8", repr(data[error.start])) from error
+    return resolve(parse(text, str(path)), path.absolute().parent)
+
+
+def parse(text: str, file: str = "node.toml") -> NodeConfig:
+    """Turn the text of a node.toml into a configuration.
+
+    Raises
+    ------
+    ConfigError : the first thing that is wrong
+    """
+    try:
+        raw = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise _syntax_error(text, file, str(error)) from error
+    try:
+        config = msgspec.convert(raw, NodeConfig)
+    except msgspec.ValidationError as error:
+        raise _type_error(text, file, raw, str(error)) from error
+    for check in CHECKS:
+        if found := check.found(config):
+            line = line_of(text, check.key)
+            raise ConfigError(file, line, check.key, check.expected, found)
+    return config
+
+
+def resolve(config: NodeConfig, folder: Path) -> NodeConfig:
+    """Make the paths of a configuration absolute: `folder` is where its file lies."""
+    node = config.node
+    run_dir = folder / node.run_dir if node.run_dir else default_path(node.name)
+    paths = {"state_dir": str(folder / node.state_dir), "run_dir": str(run_dir)}
+    return msgspec.structs.replace(config, node=msgspec.structs.replace(node, **paths))
+
+
+def line_of(text: str, key: str) -> int:
+    """Return the line on which a dotted key stands, or else the table that it belongs in."""
+    table, best, line = "", 0, 1
+    for number, content in enumerate(text.splitlines(), 1):
+        if header := re.match(r"\s*\[+\s*([\w.\-]+)\s*\]+", content):
+            found = table = header[1]
+        elif entry := re.match(r"\s*([\w.\-]+)\s*=", content):
+            found = f"{table}.{entry[1]}" if table else entry[1]
+        else:
+            continue
+        if len(found) > best and (key == found or key.startswith(found + ".")):
+            best, line = len(found), number
+    return line
+
+
+# What types cannot say
+
+Endpoint = Callable[[NodeConfig], str]
+_DATAGRAM: Final[Endpoint] = attrgetter("relay.datagram")
+#: Everything that listens on TCP, by its key.
+LISTENERS: Final[dict[str, Endpoint]] = {
+    key: attrgetter(key)
+    for key in (
+        "relay.console",
+        "relay.robot",
+        "session.listen",
+        "robot.guard",
+        "robot.driver_listen",
+        "metrics.listen",
+    )
+}
+
+
+class Check(NamedTuple):
+    """A rule over several values: `found` tells what breaks it, "" when nothing does."""
+
+    key: str
+    expected: str
+    found: Callable[[NodeConfig], str]
+
+
+def _port(endpoint: str) -> int:
+    port = endpoint.rpartition(":")[2]
+    return int(port) if port.isdecimal() else 0
+
+
+def _high_port(endpoint: Endpoint, config: NodeConfig) -> str:
+    port = _port(endpoint(config))
+    return f"port {port}" if port > 65_535 else ""
+
+
+def _twice(key: str, config: NodeConfig) -> str:
+    """Tell which endpoint before `key` has its TCP port already."""
+    port = _port(LISTENERS[key](config))
+    for other, endpoint in LISTENERS.items():
+        if other == key or not port:
+            return ""
+        if _port(endpoint(config)) == port:
+            return f"port {port} of {other}"
+    return ""
+
+
+def _beyond_loopback(config: NodeConfig) -> str:
+    host = config.metrics.listen.rpartition(":")[0].strip("[]")
+    try:
+        inside = host in ("", "localhost") or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        inside = False
+    return "" if inside else repr(config.metrics.listen)
+
+
+def _simulator_elsewhere(config: NodeConfig) -> str:
+    listen = config.robot.driver_listen
+    return repr(listen) if config.robot.driver != "external" and listen != "unix" else ""
+
+
+CHECKS: Final = (
+    *(
+        Check(key, "a port up to 65535", partial(_high_port, endpoint))
+        for key, endpoint in {**LISTENERS, "relay.datagram": _DATAGRAM}.items()
+    ),
+    *(Check(key, "a port of its own", partial(_twice, key)) for key in LISTENERS),
+    Check("robot.driver_listen", '"unix" for the simulator', _simulator_elsewhere),
+    Check("metrics.listen", "a loopback address, because the page asks no key", _beyond_loopback),
+)
+
+
+# Errors
+
+
+def _syntax_error(text: str, file: str, message: str) -> ConfigError:
+    """Put tomllib's complaint into our form."""
+    at = re.search(r" \((?:at line (\d+), column \d+|at end of document)\)$", message)
+    line = int(at[1]) if at and at[1] else max(1, len(text.splitlines()))
+    content = [*text.splitlines(), ""][line - 1].strip()
+    key = content.split("=")[0].strip() or "file"
+    what = message[: at.start()] if at else message
+    return ConfigError(file, line, key, "TOML", f"`{content}` ({what.lower()})")
+
+
+def _type_error(text: str, file: str, raw: dict[str, Any], message: str) -> ConfigError:
+    """Put msgspec's complaint into our form."""
+    what, _, where = message.partition(" - at `$")
+    parts = re.findall(r"[\w\-]+", where.replace("[...]", ""))
+    if unknown := re.search(r"unknown field `(.*)`", what):
+        known = _fields(parts)
+        near = difflib.get_close_matches(unknown[1], known, 1)
+        hint = f"{near[0]} (or one of {', '.join(known)})" if near else f"one of {', '.join(known)}"
+        key = ".".join([*parts, unknown[1]])
+        return ConfigError(file, line_of(text, key), key, hint, "an unknown key")
+    key = ".".join(parts) or "file"
+    expected = _described(parts) or what.partition(", got")[0].removeprefix("Expected ")
+    return ConfigError(file, line_of(text, key), key, expected, _shown(raw, parts))
+
+
+def _fields(parts: list[str]) -> list[str]:
+    struct: Any = NodeConfig
+    for part in parts:
+        struct = typing.get_type_hints(struct)[part]
+    return list(struct.__struct_fields__)
+
+
+def _described(parts: list[str]) -> str:
+    """Return what a key's type says of itself, "" when it is silent."""
+    hint: Any = NodeConfig
+    for part in parts:
+        if not isinstance(hint, type) or not issubclass(hint, msgspec.Struct):
+            return ""
+        hint = typing.get_type_hints(hint, include_extras=True)[part]
+    if typing.get_origin(hint) is Annotated:
+        return next((meta.description or "" for meta in hint.__metadata__), "")
+    return {bool: "true or false", str: "a text in quotes"}.get(hint, "a table")
+
+
+def _shown(raw: dict[str, Any], parts: list[str]) -> str:
+    value: Any = raw
+    for part in parts:
+        value = value[part]
+    shown = {True: "true", False: "false"}.get(value) if isinstance(value, bool) else repr(value)
+    assert shown is not None
+    return shown if len(shown) <= 60 else shown[:57] + "..."

@@ -1,0 +1,197 @@
+"""Cuts a node's configuration into the settings of its processes: one function each.
+
+A process sees nothing of node.toml but its slice, so what it may know is what stands here.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from safety.grant import Role
+from safety.limits import Limits
+from teleop.console.operator import OperatorSettings
+from teleop.node.config import NodeConfig
+from teleop.node.processes import CONSOLE, PROCESSES, Process
+from teleop.robot.agent import RobotSettings
+from teleop.robot.settings import RobotdSettings
+from teleop.settings import NativedSettings, RelaydSettings, SessiondSettings, SimdSettings
+from transport.io.hub import HubSettings
+from transport.io.link import LinkSettings
+from transport.io.process import ProcessSettings
+
+#: How a native console reaches its relay, by the word of `trocar console --link`.
+CARRIERS: Final = {"udp": "transport.io.links.udp", "zmq": "transport.io.links.zmq"}
+
+
+class WebdSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The slice of `webd`: `listen` is "host:port" on loopback."""
+
+    process: ProcessSettings
+    listen: str
+
+
+def slices(config: NodeConfig, skew_seed: int | None = None) -> dict[str, msgspec.Struct]:
+    """Return the settings of every process that a node of this configuration runs, by name.
+
+    Parameters
+    ----------
+    config : with absolute paths, as `config.load` gives it
+    skew_seed : give each process a clock of its own, drawn from this (demo, tests, bench)
+    """
+    return {
+        row.name: SLICES[row.name](config, process_slice(config, row, skew_seed))
+        for row in rows(config)
+    }
+
+
+def rows(config: NodeConfig) -> tuple[Process, ...]:
+    """Return the rows of the process table that a node of this configuration runs."""
+    return tuple(row for row in PROCESSES if row.when(config))
+
+
+def process_slice(
+    config: NodeConfig, row: Process, skew_seed: int | None, run_dir: str = ""
+) -> ProcessSettings:
+    """Return what every process is told."""
+    node = config.node
+    return ProcessSettings(
+        name=row.name,
+        run_dir=run_dir or node.run_dir,
+        fifo=row.fifo if node.realtime else 0,
+        nice=row.nice if node.realtime else max(0, row.nice),
+        pm_qos=node.pm_qos,
+        skew_seed=None if skew_seed is None else skew_seed ^ zlib.crc32(row.name.encode()),
+    )
+
+
+def console_slice(
+    config: NodeConfig,
+    *,
+    run_dir: str,
+    console: str,
+    link: str,
+    script: str,
+    rate_hz: int,
+    seconds: float,
+    skew_seed: int | None = None,
+) -> NativedSettings:
+    """Return what a scripted native console is told that uses this node.
+
+    Parameters
+    ----------
+    run_dir : of the console's own
+    console : its device in the node's key directory
+    link : a word of `CARRIERS`
+    """
+    return NativedSettings(
+        process=process_slice(config, CONSOLE, skew_seed, run_dir),
+        operator=OperatorSettings(
+            console=console, robot=config.robot.name, role=Role.SCRIPT, rate_hz=rate_hz
+        ),
+        script=script,
+        link=_link(config, CARRIERS[link], config.relay.console, console),
+        session=reachable(config.session.listen),
+        session_server=config.session.identity,
+        signers=(config.session.signer,),
+        seconds=seconds,
+    )
+
+
+def store_path(config: NodeConfig) -> Path:
+    """Return the file of what the robot must remember."""
+    return Path(config.node.state_dir) / f"robot.{config.robot.name}.json"
+
+
+def reachable(endpoint: str) -> str:
+    """Return where a process of this machine connects to reach what listens at `endpoint`."""
+    scheme, _, address = endpoint.rpartition("://")
+    host, _, port = address.rpartition(":")
+    if host in ("*", "0.0.0.0", "[::]"):
+        host = "127.0.0.1"
+    return f"{scheme}://{host}:{port}"
+
+
+def _relayd(config: NodeConfig, process: ProcessSettings) -> RelaydSettings:
+    relay = config.relay
+    return RelaydSettings(
+        process=process,
+        hub=HubSettings(
+            keys=str(config.keys_dir),
+            identity=relay.identity,
+            path=relay.path_id,
+            console=relay.console,
+            robot=relay.robot,
+            datagram=relay.datagram,
+        ),
+    )
+
+
+def _robotd(config: NodeConfig, process: ProcessSettings) -> RobotdSettings:
+    robot = config.robot
+    return RobotdSettings(
+        process=process,
+        robot=RobotSettings(
+            name=robot.name,
+            arms=robot.arms,
+            state_rate_hz=robot.state_rate_hz,
+            limits=msgspec.convert(robot.limits, Limits, from_attributes=True),
+            ceilings=dict(robot.ceilings),
+        ),
+        links=(_link(config, robot.link, config.relay.robot, robot.name),),
+        keys=str(config.keys_dir),
+        identity=robot.name,
+        guard=robot.guard,
+        signers=(config.session.signer,),
+        store=str(store_path(config)),
+        driver=robot.driver_listen,
+    )
+
+
+def _sessiond(config: NodeConfig, process: ProcessSettings) -> SessiondSettings:
+    session = config.session
+    return SessiondSettings(
+        process=process,
+        keys=str(config.keys_dir),
+        identity=session.identity,
+        signer=session.signer,
+        listen=session.listen,
+        robots={config.robot.name: reachable(config.robot.guard)},
+        store=str(Path(config.node.state_dir) / "session.json"),
+    )
+
+
+def _simd(config: NodeConfig, process: ProcessSettings) -> SimdSettings:
+    return SimdSettings(
+        process=process,
+        driver=str(config.run_dir / f"driver-{config.robot.name}.sock"),
+        arms=config.robot.arms,
+        measure_rate_hz=config.sim.measure_rate_hz,
+    )
+
+
+def _webd(config: NodeConfig, process: ProcessSettings) -> WebdSettings:
+    return WebdSettings(process=process, listen=config.metrics.listen)
+
+
+def _link(config: NodeConfig, module: str, endpoint: str, identity: str) -> LinkSettings:
+    return LinkSettings(
+        module=module,
+        endpoint=reachable(endpoint),
+        keys=str(config.keys_dir),
+        identity=identity,
+        server=config.relay.identity,
+    )
+
+
+SLICES: Final[dict[str, Callable[[NodeConfig, ProcessSettings], msgspec.Struct]]] = {
+    "robotd": _robotd,
+    "relayd": _relayd,
+    "simd": _simd,
+    "sessiond": _sessiond,
+    "webd": _webd,
+}

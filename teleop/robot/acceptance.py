@@ -1,0 +1,61 @@
+"""Whether a robot accepts a grant: every field against what the robot knows itself."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
+from safety.grant import Grant, GrantError, Role, verify
+from safety.profile import LADDERS, MS, Ladder, Profile
+from transport.wire.codec import Registry
+from transport.wire.errors import WireError
+
+_GRANTS = Registry((Grant,))
+
+
+def accept(
+    data: bytes,
+    *,
+    signers: Mapping[str, Ed25519PublicKey],
+    robot: str,
+    boot: bytes,
+    epoch_max: int,
+    limits: bytes,
+    simulated: bool,
+) -> Grant:
+    """Decode a grant and check that this robot, in this boot, may act on it.
+
+    Raises
+    ------
+    GrantError : the first thing that is wrong, in words
+    """
+    try:
+        grant = _GRANTS.expect(data, Grant)
+    except WireError as error:
+        raise GrantError(str(error)) from None
+    signer = signers.get(grant.signer)
+    if signer is None:
+        raise GrantError(f"signer {grant.signer!r} is not pinned here")
+    verify(data, signer)
+    if grant.robot != robot:
+        raise GrantError(f"it is for robot {grant.robot!r}, this is {robot!r}")
+    if grant.boot != boot:
+        raise GrantError("it is for an earlier boot of this robot")
+    if grant.epoch <= epoch_max:
+        raise GrantError(f"epoch {grant.epoch} is not above {epoch_max}")
+    if grant.limits != limits:
+        raise GrantError("it was made for other limits than this robot has loaded")
+    if grant.role not in (Role.SURGEON, Role.SCRIPT):
+        raise GrantError(f"role {grant.role} is unknown")
+    if grant.role == Role.SCRIPT and not simulated:
+        raise GrantError("a scripted console may move a simulated robot only")
+    if grant.profile not in (Profile.NATIVE, Profile.BROWSER, Profile.WAN):
+        raise GrantError(f"profile {grant.profile} is unknown")
+    return grant
+
+
+def ladder_of(grant: Grant) -> Ladder:
+    """The ladder that a grant puts in force; its `max_loop_ms` may only tighten the profile's."""
+    ladder = LADDERS[Profile(grant.profile)]
+    return ladder._replace(max_loop_ns=min(ladder.max_loop_ns, grant.max_loop_ms * MS))

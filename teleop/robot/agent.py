@@ -1,0 +1,499 @@
+"""The robot's side, without a socket: what comes in, what goes to the driver, what is said back.
+
+    relays --command--> gate.admit -> newest -> shape -> limit --servo--> driver
+    relays <---state---                                        <-measure- driver
+    guard  --grant, revoke, ceiling-->      <--boot, acceptance, event--
+
+Rules
+-----
+1. The shell feeds everything that has arrived, then drains: of several commands of one arm only
+   the newest is applied (the others are MERGED), so a stall is never replayed.
+2. Nothing of an epoch is admitted before the epoch is on disk: the agent asks with a `Persist`
+   event, the shell answers with `persisted`.
+3. While powered the driver hears a setpoint at least every 10 ms; frozen unless something may
+   move. At IDLE and below it hears a stop instead.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Mapping
+from enum import IntEnum
+from typing import NamedTuple
+
+import msgspec
+from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
+from safety import driver
+from safety.ceiling import SILENCE_POLICY, Ceilings
+from safety.gate import Gate, Session, Verdict
+from safety.grant import (
+    Acceptance,
+    Boot,
+    GrantError,
+    Revoke,
+    SessionKeys,
+    boot_id,
+    derive,
+    public_point,
+)
+from safety.interlock import Act, Interlock, Transition
+from safety.limits import Limits
+from safety.messages import (
+    NO_SESSION,
+    NO_TAG,
+    Bedside,
+    Ceiling,
+    Driver,
+    Event,
+    Flags,
+    RobotState,
+)
+from safety.profile import MS, Ladder
+from safety.seal import seal
+from safety.state import Cause, State
+from teleop.robot.acceptance import accept, ladder_of
+from teleop.robot.arm import Arm, Pending
+from teleop.robot.engagement import Engagement
+from transport.link.age import EchoAge
+from transport.wire.codec import Message, encode
+
+#: How long the driver may go without a setpoint while powered: a third of its own watchdog.
+SERVO_NS_MAX = 10 * MS
+#: A driver that has not measured for this long holds the arm.
+MEASURE_NS_MAX = 30 * MS
+#: A state leaves with a command that comes this much before it is due, not a period later.
+STATE_SLACK_NS = MS // 2
+#: Events and records that the shell has not drained are bounded; the oldest go first.
+BACKLOG = 1024
+
+
+class To(IntEnum):
+    """Where an outgoing message belongs."""
+
+    DRIVER = 0
+    RELAYS = 1
+    GUARD = 2
+
+
+class Outgoing(NamedTuple):
+    """A message to send."""
+
+    to: To
+    data: bytes
+
+
+class Persist(NamedTuple):
+    """An event: write this to the store, then call `persisted` with it."""
+
+    epoch: int
+    state: State
+
+
+class Judged(NamedTuple):
+    """The record of one command: when judged, which, the verdict, its loop, whether applied."""
+
+    t_ns: int
+    arm: int
+    seq: int
+    verdict: Verdict
+    loop_ns: int
+    applied: bool
+
+
+class RobotSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What a robot is.
+
+    Parameters
+    ----------
+    name, arms : its name and number of arms
+    state_rate_hz : how often it says its state
+    limits : speeds
+    ceilings : source name -> policy of its silence (none, degraded, hold)
+    """
+
+    name: str
+    arms: int = 1
+    state_rate_hz: int = 250
+    limits: Limits = Limits()
+    ceilings: dict[str, str] = {}
+
+
+class Agent:
+    """One robot.
+
+    Parameters
+    ----------
+    settings : what it is
+    key : its key of this boot
+    signers : pinned signers of grants, by name
+    epoch_max, stored : from the store; `stored` is a latched state or BOOT
+    """
+
+    def __init__(
+        self,
+        settings: RobotSettings,
+        key: EllipticCurvePrivateKey,
+        signers: Mapping[str, Ed25519PublicKey],
+        epoch_max: int,
+        stored: State,
+        now_ns: int,
+    ) -> None:
+        self.settings = settings
+        self._key = key
+        self._signers = signers
+        self.robot_key = public_point(key)
+        self.boot = boot_id(self.robot_key)
+        self.epoch_max = epoch_max
+        self.interlock = Interlock(stored)
+        self._stored = stored
+        self._ticks = EchoAge()
+        self.gate = Gate(settings.name, settings.arms, self._ticks)
+        self._limits_hash = settings.limits.digest()
+        policies = {name: SILENCE_POLICY[word] for name, word in settings.ceilings.items()}
+        self._ceilings = Ceilings(policies)
+        self.arms = tuple(Arm(number, settings.limits) for number in range(settings.arms))
+        self._engagement: Engagement | None = None
+        self._expires_ns = 0
+        self._tick = 0
+        self._state_ns = now_ns
+        self._state_period_ns = 1_000_000_000 // settings.state_rate_hz
+        self.driver = Driver(0)
+        self._driver_instance = 0
+        self._silent_driver = True
+        self.bad_measures = 0
+        self._out: list[Outgoing] = []
+        self._events: deque[Transition | Persist] = deque(maxlen=BACKLOG)
+        self._records: list[Judged] = []
+        if self.interlock.permits(Act.BOOT):
+            self._note(self.interlock.act(Act.BOOT, Cause.BOOTED, now_ns))
+
+    # What comes in -----------------------------------------------------------------------
+
+    def receive(self, part: bytes, now_ns: int) -> None:
+        """Take one part from any relay, by any path."""
+        admission = self.gate.admit(part, now_ns)
+        command = admission.command
+        if admission.verdict is Verdict.ADMITTED:
+            assert command is not None
+            superseded = self.arms[command.arm].offer(admission, now_ns)
+            if superseded is not None:
+                self._record(superseded, Verdict.MERGED, now_ns)
+            self._hear(command.arm, now_ns)
+        elif admission.verdict is Verdict.LATE and self._engagement is not None:
+            assert command is not None
+            self.arms[command.arm].late += 1
+            self._engagement.late()
+        if command is not None and admission.verdict is not Verdict.ADMITTED:
+            self._records.append(
+                Judged(
+                    now_ns, command.arm, command.seq, admission.verdict, admission.loop_ns, False
+                )
+            )
+
+    def receive_grant(self, data: bytes, now_ns: int) -> None:
+        """Take a signed grant from the session service."""
+        try:
+            grant = accept(
+                data,
+                signers=self._signers,
+                robot=self.settings.name,
+                boot=self.boot,
+                epoch_max=self.epoch_max,
+                limits=self._limits_hash,
+                simulated=Driver.SIMULATED in self.driver,
+            )
+            keys = derive(data, self._key, grant.console_key)
+        except GrantError as error:
+            self._answer(Acceptance(53, NO_SESSION, self.epoch_max, False, str(error)))
+            return
+        self._end(Cause.ENDED, now_ns)
+        self.epoch_max = grant.epoch
+        self._expires_ns = now_ns + grant.duration_s * 1_000_000_000
+        self._open(grant.session, grant.epoch, keys, ladder_of(grant), grant.period_us, now_ns)
+        for arm in self.arms:
+            arm.start_session(grant.scale)
+        self._events.append(Persist(grant.epoch, self._stored))
+
+    def receive_guard(self, source: str, message: Message, now_ns: int) -> bool:
+        """Take a message of a guard whose key is bound to `source`; False if it may not send it."""
+        if isinstance(message, Revoke):
+            session = self.gate.session
+            if session is not None and message.session == session.id:
+                self._end(Cause.REVOKED, now_ns)
+            return True
+        if isinstance(message, Ceiling):
+            if source != message.source or not self._ceilings.allows(source):
+                return False
+            expires_ns = now_ns + message.ttl_ms * MS
+            ceiling = State(min(message.max_state, State.ENGAGED))
+            self._ceilings.set(source, ceiling, message.cause, expires_ns)
+            self._apply_ceilings(now_ns)
+            return True
+        return False
+
+    def receive_driver(self, message: Message, now_ns: int) -> None:
+        """Take a measurement from the driver."""
+        if not isinstance(message, driver.Measure) or message.arm >= len(self.arms):
+            self.bad_measures += 1
+            return
+        arm = self.arms[message.arm]
+        if not arm.measure(message, now_ns):
+            self.bad_measures += 1
+            return
+        if self.interlock.state < State.HOLD:
+            arm.settle()
+        self.driver = Driver(message.flags & 0xF) | Driver.CONNECTED
+        if message.instance != self._driver_instance:
+            self._driver_instance = message.instance
+            arm.settle()
+            self._hold(Cause.DRIVER_LOST, now_ns)
+            self._announce()
+            self._power(now_ns)
+        if self._silent_driver and not self._driver_is_silent(now_ns):
+            self._silent_driver = False
+
+    def driver_gone(self, now_ns: int) -> None:
+        """Note that the driver's connection ended."""
+        self.driver = Driver(0)
+        self._driver_instance = 0
+        self._silent_driver = True
+        self._hold(Cause.DRIVER_LOST, now_ns)
+
+    def bedside(self, message: Bedside, now_ns: int) -> bool:
+        """Take what the team at the robot says; False when it changes nothing."""
+        if message.verb == "estop":
+            self._lower(State.ESTOP, Cause.BEDSIDE_ESTOP, now_ns)
+            return True
+        if not self.interlock.permits(Act.RESET):
+            return False
+        self._end(Cause.ENDED, now_ns)
+        self._note(self.interlock.act(Act.RESET, Cause.BEDSIDE_RESET, now_ns))
+        return True
+
+    def persisted(self, record: Persist) -> None:
+        """Note that a record is on disk; the grant of its epoch is then in force."""
+        session = self.gate.session
+        if session is not None and session.epoch == record.epoch and not session.persisted:
+            session.persisted = True
+            self._answer(Acceptance(53, session.id, session.epoch, True, ""))
+
+    # What goes out -----------------------------------------------------------------------
+
+    def next_event(self) -> Transition | Persist | None:
+        """The oldest event that was not taken yet."""
+        return self._events.popleft() if self._events else None
+
+    def to_send(self, now_ns: int) -> list[Outgoing]:
+        """Apply the newest commands and give everything that is to be sent, driver first."""
+        moving = self.interlock.state >= State.DEGRADED
+        for arm in self.arms:
+            pending, arm.pending = arm.pending, None
+            if pending is not None:
+                self._apply(arm, pending, moving, now_ns)
+        if self.interlock.state >= State.HOLD and not self._silent_driver:
+            for arm in self.arms:
+                if now_ns - arm.servo_ns >= SERVO_NS_MAX:
+                    self._out.append(Outgoing(To.DRIVER, encode(arm.servo(now_ns, energy=False))))
+        if now_ns - self._state_ns >= self._state_period_ns - STATE_SLACK_NS:
+            self._out.append(Outgoing(To.RELAYS, self._state(now_ns)))
+        out, self._out = self._out, []
+        return out
+
+    @property
+    def has_output(self) -> bool:
+        """Whether something waits for `to_send` or `next_event`, besides the periodic state."""
+        return bool(self._out or self._events)
+
+    def take_records(self) -> list[Judged]:
+        """The records of the commands judged since the last call."""
+        records, self._records = self._records, []
+        return records
+
+    def next_deadline_ns(self, now_ns: int) -> int:
+        """When `handle_deadline` has something to do at the latest."""
+        # A command usually comes within the period and takes the state along with it.
+        deadline = self._state_ns + self._state_period_ns + MS
+        if self._engagement is not None:
+            silence = self._engagement.next_deadline_ns(now_ns)
+            if silence is not None:
+                deadline = min(deadline, silence)
+        return deadline
+
+    def handle_deadline(self, now_ns: int) -> None:
+        """Apply what time has come to: silence, ceilings, a silent driver, an expired grant."""
+        if self._driver_is_silent(now_ns) and not self._silent_driver:
+            self._silent_driver = True
+            self._hold(Cause.DRIVER_SILENT, now_ns)
+        self._apply_ceilings(now_ns)
+        if self._engagement is None:
+            return
+        self._engagement.handle(now_ns)
+        if self._engagement.is_over:
+            self._end(Cause.ENDED, now_ns)
+        elif now_ns >= self._expires_ns:
+            self._end(Cause.EXPIRED, now_ns)
+
+    def introduction(self) -> Boot:
+        """What the robot says to the session service about itself."""
+        session = self.gate.session
+        return Boot(
+            kind=48,
+            robot=self.settings.name,
+            arms=self.settings.arms,
+            boot=self.boot,
+            robot_key=self.robot_key,
+            epoch_max=self.epoch_max,
+            simulated=Driver.SIMULATED in self.driver,
+            limits=self._limits_hash,
+            session=session.id if session else NO_SESSION,
+        )
+
+    # Inside ------------------------------------------------------------------------------
+
+    def _hear(self, number: int, now_ns: int) -> None:
+        engagement, arm = self._engagement, self.arms[number]
+        assert engagement is not None
+        assert arm.pending is not None
+        command, hand = arm.pending.command, arm.pending.setpoint
+        aligned = not self._silent_driver and arm.is_aligned(hand)
+        engagement.heard(command, now_ns, aligned=aligned, near=lambda: arm.is_near(hand))
+        self._apply_ceilings(now_ns)
+
+    def _apply(self, arm: Arm, pending: Pending, moving: bool, now_ns: int) -> None:
+        """Let one arm follow its newest command, if motion is permitted."""
+        command = pending.command
+        if moving and not self._silent_driver and command.flags & Flags.DEADMAN:
+            degraded = self.interlock.state is State.DEGRADED
+            arm.follow(command, pending.setpoint, degraded=degraded, now_ns=now_ns)
+            if degraded and arm.lag_m > self.settings.limits.lag_m_max:
+                self._hold(Cause.GAP, now_ns)
+            energy = self.interlock.state is State.ENGAGED
+            self._out.append(Outgoing(To.DRIVER, encode(arm.servo(now_ns, energy=energy))))
+            self._record(pending, Verdict.ADMITTED, now_ns, applied=True)
+        else:
+            self._record(pending, Verdict.ADMITTED, now_ns)
+
+    def _record(
+        self, pending: Pending, verdict: Verdict, now_ns: int, *, applied: bool = False
+    ) -> None:
+        command = pending.command
+        self._records.append(
+            Judged(now_ns, command.arm, command.seq, verdict, pending.loop_ns, applied)
+        )
+
+    def _open(
+        self,
+        session: bytes,
+        epoch: int,
+        keys: SessionKeys,
+        ladder: Ladder,
+        period_us: int,
+        now_ns: int,
+    ) -> None:
+        self.gate.session = Session(session, epoch, keys, ladder, len(self.arms))
+        self._engagement = Engagement(self.interlock, self._note, ladder, period_us * 1000, now_ns)
+
+    def _end(self, cause: Cause, now_ns: int) -> None:
+        """End the session, if there is one: its keys are gone with it."""
+        if self.gate.session is None:
+            return
+        self._lower(State.IDLE, cause, now_ns)
+        self.gate.session = None
+        self._engagement = None
+        for arm in self.arms:
+            arm.stop_following()
+            arm.pending = None
+        self._announce()
+
+    def _hold(self, cause: Cause, now_ns: int) -> None:
+        if self._engagement is not None:
+            self._engagement.hold(cause, now_ns)
+        else:
+            self._lower(State.HOLD, cause, now_ns)
+
+    def _lower(self, ceiling: State, cause: Cause, now_ns: int) -> None:
+        transition = self.interlock.lower(ceiling, cause, now_ns)
+        if transition is not None:
+            self._note(transition)
+
+    def _apply_ceilings(self, now_ns: int) -> None:
+        ceiling, _ = self._ceilings.lowest(now_ns)
+        if ceiling < self.interlock.state:
+            if ceiling is State.HOLD:
+                self._hold(Cause.CEILING, now_ns)
+            else:
+                self._lower(ceiling, Cause.CEILING, now_ns)
+
+    def _driver_is_silent(self, now_ns: int) -> bool:
+        return any(
+            arm.measured_ns is None or now_ns - arm.measured_ns > MEASURE_NS_MAX
+            for arm in self.arms
+        )
+
+    def _note(self, transition: Transition) -> None:
+        """Follow a transition with what it means for arms, driver, store and listeners."""
+        old, new = transition.old, transition.new
+        if new < State.DEGRADED:
+            for arm in self.arms:
+                arm.stop_following()
+        latched = new if new <= State.PROTECTIVE_STOP else State.BOOT
+        if latched is not self._stored and new is not State.BOOT:
+            self._stored = latched
+            self._events.append(Persist(self.epoch_max, latched))
+        if (old >= State.HOLD) != (new >= State.HOLD):
+            self._power(transition.t_ns)
+        self._events.append(transition)
+        self._state_ns = 0  # say it at once
+        newest = self.arms[0].state(transition.t_ns).seq if self.arms else 0
+        self._answer(
+            Event(
+                kind=18,
+                robot=self.settings.name,
+                boot=self.boot,
+                epoch=self.epoch_max,
+                t_ns=transition.t_ns,
+                old=old,
+                new=new,
+                cause=transition.cause,
+                seq=newest,
+            )
+        )
+
+    def _power(self, now_ns: int) -> None:
+        """Tell the driver whether to stand under power."""
+        powered = self.interlock.state >= State.HOLD
+        if powered:
+            for arm in self.arms:
+                arm.settle()
+                arm.servo_ns = 0
+        self._out.append(Outgoing(To.DRIVER, encode(driver.Stop(34, None if powered else 1))))
+
+    def _announce(self) -> None:
+        self._answer(self.introduction())
+
+    def _answer(self, message: Message) -> None:
+        self._out.append(Outgoing(To.GUARD, encode(message)))
+
+    def _state(self, now_ns: int) -> bytes:
+        self._tick += 1
+        self._state_ns = now_ns
+        session = self.gate.session
+        state = RobotState(
+            kind=17,
+            robot=self.settings.name,
+            boot=self.boot,
+            tick=self._tick,
+            session=session.id if session else NO_SESSION,
+            epoch=session.epoch if session else 0,
+            epoch_max=self.epoch_max,
+            state=self.interlock.state,
+            cause=self.interlock.cause,
+            estop_seen=self.interlock.state is State.ESTOP,
+            driver=self.driver,
+            arms=tuple(arm.state(now_ns) for arm in self.arms),
+            tag=NO_TAG if session else None,
+        )
+        self._ticks.sent(self._tick, now_ns)
+        return seal(state, session.keys.to_console) if session else encode(state)

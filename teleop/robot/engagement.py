@@ -1,0 +1,184 @@
+"""When a hand may move the robot, and when it may no longer: from commands, silence and time.
+
+What raises permission, and on whose act (safety.interlock applies it):
+
+state      act     on
+IDLE       ARM     deadman up, hand aligned with the instrument
+ARMED      ENGAGE  deadman pressed after it was seen up, on a stream of 50 frames without a gap
+DEGRADED   STEADY  no gap over two periods for the profile's recovery time
+HOLD       RESUME  not latched, the same press, deadman held in every frame, target near
+HOLD       REARM   deadman up and aligned; after a latch also a clutch cycle
+
+Everything else lowers. A HOLD is latched when silence reaches the ladder's third rung, when
+another cause lasted as long, or when it was not resumed within a second.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from safety.deadline import HandSilence, Rung, Silence
+from safety.interlock import Act, Interlock, Transition
+from safety.messages import Command, Flags
+from safety.profile import MS, Ladder
+from safety.state import Cause, State
+
+#: So many frames without a gap make a stream fresh enough to engage.
+FRESH_FRAMES = 50
+#: An unlatched HOLD that nobody resumed for this long is latched.
+RESUME_NS_MAX = 1000 * MS
+
+
+class Engagement:
+    """The judgement over one session's hand.
+
+    Parameters
+    ----------
+    interlock : the robot's
+    note : takes every transition
+    ladder, period_ns : from the grant
+    """
+
+    def __init__(
+        self,
+        interlock: Interlock,
+        note: Callable[[Transition], None],
+        ladder: Ladder,
+        period_ns: int,
+        now_ns: int,
+    ) -> None:
+        self._interlock = interlock
+        self._note = note
+        self._ladder = ladder.at_period(period_ns)
+        self._silence = Silence(ladder, period_ns, now_ns)
+        self._hand = HandSilence(now_ns)
+        self._frames = 0  # admitted without a gap
+        self._late = False  # commands arrive, but too old
+        self._seen_up = False  # the deadman, since ARMED
+        self._press_id = -1
+        self._moving = False  # at the newest command
+        self._hold_ns = 0
+        self._hold_clutch = -1
+        self._clutch_id = -1
+        self._unbroken = False  # the deadman, since HOLD
+        self.latched = False
+        self.is_over = False
+
+    def heard(
+        self, command: Command, now_ns: int, *, aligned: bool, near: Callable[[], bool]
+    ) -> None:
+        """Judge an admitted command of any arm."""
+        self.handle(now_ns)  # a deadline between the last command and this one comes first
+        if now_ns - self._silence.heard_ns >= self._ladder.degraded_ns:
+            self._frames = 0
+        self._frames += 1
+        self._late = False
+        self._silence.heard(now_ns)
+        self._hand.heard(command.input_seq, command.input_age, now_ns)
+        self._clutch_id = command.clutch_id
+        if command.flags & Flags.ESTOP:
+            self._lower(State.ESTOP, Cause.ESTOP_PRESSED, now_ns)
+        held = bool(command.flags & Flags.DEADMAN)
+        state = self._interlock.state
+        if state >= State.DEGRADED:
+            self._while_moving(command, held, now_ns)
+        elif state is State.ARMED:
+            self._while_armed(command, held, aligned, now_ns)
+        elif state is State.HOLD:
+            self._while_held(command, held, aligned, near, now_ns)
+        elif state is State.IDLE and not held and aligned:
+            self._act(Act.ARM, Cause.ALIGNED, now_ns)
+        self._moving = self._interlock.state >= State.DEGRADED
+
+    def late(self) -> None:
+        """Note that a command came too late: it breaks no silence, but names its cause."""
+        self._late = True
+
+    def hold(self, cause: Cause, now_ns: int) -> None:
+        """Hold for another cause than the stream's (driver, ceiling, lag)."""
+        self._lower(State.HOLD, cause, now_ns)
+
+    def handle(self, now_ns: int) -> None:
+        """Apply what silence has come to by now."""
+        rung = self._silence.rung(now_ns)
+        cause = Cause.LATE if self._late else Cause.SILENCE
+        if rung is Rung.DEGRADED:
+            self._lower(State.DEGRADED, Cause.LATE if self._late else Cause.GAP, now_ns)
+        elif rung >= Rung.HOLD:
+            self._lower(State.HOLD, cause, now_ns)
+        if self._hand.next_deadline_ns() <= now_ns and self._interlock.state >= State.DEGRADED:
+            self._lower(State.HOLD, Cause.HAND_SILENCE, now_ns)
+        if self._interlock.state is State.HOLD:
+            self._latch(rung, now_ns)
+        if rung is Rung.STOP:
+            self._end_of_silence(now_ns)
+
+    def next_deadline_ns(self, now_ns: int) -> int | None:
+        """When `handle` has something to do, unless a command comes first."""
+        deadlines = [self._silence.next_deadline_ns(now_ns)]
+        if self._interlock.state >= State.DEGRADED:
+            deadlines.append(self._hand.next_deadline_ns())
+        if self._interlock.state is State.HOLD and not self.latched:
+            deadlines.append(self._hold_ns + RESUME_NS_MAX)
+        return min((d for d in deadlines if d is not None), default=None)
+
+    def _while_moving(self, command: Command, held: bool, now_ns: int) -> None:
+        if not held or command.press_id != self._press_id:
+            self._seen_up = not held
+            self._lower(State.ARMED, Cause.RELEASED, now_ns)
+        elif self._interlock.state is State.DEGRADED and self._silence.is_steady(now_ns):
+            self._act(Act.STEADY, Cause.STREAM_CLEAN, now_ns)
+
+    def _while_armed(self, command: Command, held: bool, aligned: bool, now_ns: int) -> None:
+        if not held:
+            self._seen_up = True
+        elif self._seen_up and aligned and self._frames >= FRESH_FRAMES:
+            self._seen_up = False
+            self._press_id = command.press_id
+            self._act(Act.ENGAGE, Cause.PRESSED, now_ns)
+
+    def _while_held(
+        self,
+        command: Command,
+        held: bool,
+        aligned: bool,
+        near: Callable[[], bool],
+        now_ns: int,
+    ) -> None:
+        if not held or command.press_id != self._press_id:
+            self._unbroken = False
+        cycled = command.clutch_id != self._hold_clutch
+        if not held and aligned and (cycled or not self.latched):
+            self._act(Act.REARM, Cause.ALIGNED, now_ns)
+            self._seen_up = True
+        elif held and self._unbroken and not self.latched and near():
+            self._act(Act.RESUME, Cause.RESUMED, now_ns)
+
+    def _latch(self, rung: Rung, now_ns: int) -> None:
+        held_ns = now_ns - self._hold_ns
+        waits = rung is Rung.CLEAN  # the stream is back: somebody may still resume
+        patience_ns = RESUME_NS_MAX if waits else self._ladder.latched_ns
+        if rung >= Rung.LATCHED or held_ns >= patience_ns:
+            self.latched = True
+
+    def _end_of_silence(self, now_ns: int) -> None:
+        if self._moving:
+            self._lower(State.PROTECTIVE_STOP, Cause.LONG_SILENCE, now_ns)
+        else:
+            self._lower(State.IDLE, Cause.ENDED, now_ns)
+        self.is_over = True
+
+    def _act(self, act: Act, cause: Cause, now_ns: int) -> None:
+        self.latched = False
+        self._note(self._interlock.act(act, cause, now_ns))
+
+    def _lower(self, ceiling: State, cause: Cause, now_ns: int) -> None:
+        transition = self._interlock.lower(ceiling, cause, now_ns)
+        if transition is None:
+            return
+        if transition.new is State.HOLD:
+            self._hold_ns = now_ns
+            self._hold_clutch = self._clutch_id
+            self._unbroken = transition.old >= State.DEGRADED
+            self.latched = False
+        self._note(transition)

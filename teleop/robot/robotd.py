@@ -1,0 +1,309 @@
+"""The robot's process: sockets around `teleop.robot.agent`, and the store behind it.
+
+On the robot's own computer, or on the node for a controller that cannot run it. Links to the
+relays carry commands in and states out; the guard carries grants and ceilings; the driver has
+its own socket, and the team at the robot a local one (0600) without any network.
+"""
+
+from __future__ import annotations
+
+import sys
+import threading
+from pathlib import Path
+
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
+from safety import driver, grant, messages
+from safety.gate import Verdict
+from safety.interlock import Transition
+from safety.profile import LADDERS, MS, Profile
+from safety.state import State
+from safety.store.file import Record, RobotStore, StoreError
+from teleop.robot.agent import Agent, Persist, To
+from teleop.robot.settings import RobotdSettings
+from transport.io.curve import Doorman
+from transport.io.dialogue import Listener
+from transport.io.driver import open_driver
+from transport.io.keys import Device, Keyring, Role
+from transport.io.link import Link, open_link
+from transport.io.process import Runtime, main
+from transport.io.seqpacket import SeqpacketServer
+from transport.wire.codec import Message, Registry, encode
+from transport.wire.errors import WireError
+from transport.wire.messages import Attach, Refused
+
+#: Fifteen seconds of one arm at 1 kHz.
+FLIGHT = 1 << 14
+COMMAND_FIELDS = ("t_ns", "arm", "seq", "verdict", "age_ns", "t_called_ns")
+EVENT_FIELDS = ("t_ns", "old", "new", "cause", "epoch")
+TICK_NS = 50 * MS
+#: A deadline that was served this late says that the loop, not the network, was the gap.
+SELF_LATE_NS = 5 * MS
+
+DOORS = {
+    "guard": frozenset({Role.SESSION, Role.GUARD, Role.RELAY}),
+    "driver": frozenset({Role.DRIVER}),
+}
+CAUSES = ("revoked", "parts", "oversized", "full", "wire", "forbidden", "second")
+HANDSHAKES = ("admitted", "unknown_key", "wrong_role", "unknown_domain", "not_curve")
+
+_GUARD = Registry(grant.VOCABULARY, (messages.Ceiling,))
+_DRIVER = Registry((driver.Measure,))
+_BEDSIDE = Registry((messages.Bedside,))
+
+
+class Robotd:
+    """One robot between its sockets."""
+
+    def __init__(self, settings: RobotdSettings, runtime: Runtime) -> None:
+        self._runtime = runtime
+        self._clock = runtime.clock
+        self._open_board(runtime)
+        self._commands = runtime.flight("command", COMMAND_FIELDS, FLIGHT)
+        self._events = runtime.flight("event", EVENT_FIELDS, 1024)
+        self._store = RobotStore(Path(settings.store))
+        self._keyring = keyring = Keyring.load(settings.keys)
+        self._agent = self._boot(settings, keyring)
+        self._written: list[Persist] = []
+        identity = keyring.identity(settings.identity)
+        runtime.keep(
+            Doorman(
+                runtime.loop,
+                runtime.context,
+                keyring,
+                DOORS,
+                lambda result: self._shaken[result].add(),
+            )
+        )
+        self._guard = runtime.keep(
+            Listener(
+                runtime,
+                keyring,
+                identity,
+                "guard",
+                settings.guard,
+                self._greet,
+                self._guarded,
+                self._refuse,
+            )
+        )
+        self._driver = runtime.keep(
+            open_driver(
+                settings.driver,
+                runtime,
+                keyring,
+                identity,
+                settings.robot.name,
+                self._measured,
+                self._driver_gone,
+                self._refuse,
+            )
+        )
+        self._bedside = runtime.keep(
+            SeqpacketServer(
+                runtime.loop,
+                runtime.path(f"bedside-{settings.robot.name}.sock"),
+                self._at_bedside,
+            )
+        )
+        ladder = LADDERS[Profile.NATIVE]
+        attach = Attach(
+            1, settings.robot.name, ladder.hold_ns // 1000, ladder.max_loop_ns // 1000, False
+        )
+        self._links: list[Link] = []
+        for link in settings.links:
+            self._links.append(
+                runtime.keep(open_link(link, attach, runtime, self._receive_commands))
+            )
+        self._alarm = runtime.loop.alarm(self._time)
+        self._due_ns = 0
+        runtime.loop.every(TICK_NS, self._tick)
+        self._drain()
+        runtime.ready()
+
+    def close(self) -> None:
+        """Stop the robot: a clean end of this process is no reason to wait for the drive's."""
+        self._driver.send(encode(driver.Stop(34, 1)))
+
+    # In ----------------------------------------------------------------------------------
+
+    def _receive_commands(self) -> None:
+        """Take all that waits on every link, then act on the newest."""
+        self._take_commands()
+        self._drain()
+
+    def _take_commands(self) -> None:
+        for link in self._links:
+            for part in link.receive():
+                self._agent.receive(part, self._clock.now_ns())
+
+    def _measured(self, data: bytes) -> None:
+        try:
+            message = _DRIVER.decode(data)
+        except WireError:
+            self._refuse("wire")
+            return
+        self._agent.receive_driver(message, self._clock.now_ns())
+        if self._agent.has_output:
+            self._drain()
+
+    def _driver_gone(self) -> None:
+        self._agent.driver_gone(self._clock.now_ns())
+        self._drain()
+
+    def _greet(self, device: Device) -> None:
+        if device.role is Role.SESSION:
+            self._guard.send(device.name, encode(self._agent.introduction()))
+
+    def _guarded(self, device: Device, data: bytes) -> None:
+        now_ns = self._clock.now_ns()
+        try:
+            message = _GUARD.decode(data)
+        except WireError:
+            return self._refuse("wire")
+        if isinstance(message, messages.Ceiling):
+            if not self._agent.receive_guard(device.name, message, now_ns):
+                self._refuse("forbidden")
+        elif device.role is not Role.SESSION:
+            self._refuse("forbidden")
+        elif isinstance(message, grant.Grant):
+            self._agent.receive_grant(data, now_ns)
+        elif not self._agent.receive_guard(device.name, message, now_ns):
+            self._refuse("forbidden")
+        return self._drain()
+
+    def _at_bedside(self, data: bytes) -> None:
+        try:
+            message = _BEDSIDE.expect(data, messages.Bedside)
+        except WireError:
+            self._refuse("wire")
+            return
+        done = self._agent.bedside(message, self._clock.now_ns())
+        state = self._agent.interlock.state.name
+        answer: Message = Refused(4, state if done else f"nothing to {message.verb} in {state}")
+        self._bedside.send(encode(answer))
+        self._drain()
+
+    # Out ---------------------------------------------------------------------------------
+
+    def _drain(self) -> None:
+        """Send what the agent has to say, note what it did, and set the next deadline."""
+        agent, clock = self._agent, self._clock
+        for to, data in agent.to_send(clock.now_ns()):
+            if to is To.DRIVER:
+                self._driver.send(data)
+            elif to is To.RELAYS:
+                for link in self._links:
+                    link.send(data)
+            else:
+                self._guard.broadcast(data)
+        records = agent.take_records()
+        if records:
+            called_ns = clock.now_ns()
+            for t_ns, arm, seq, verdict, loop_ns, applied in records:
+                t_called_ns = called_ns if applied else 0
+                self._commands.append(t_ns, arm, seq, verdict, loop_ns, t_called_ns)
+        event = agent.next_event()
+        while event is not None:
+            self._handle(event)
+            event = agent.next_event()
+        # Re-armed only when it moves forward: a command every millisecond only pushes it back,
+        # and an alarm that comes too early merely looks and sets itself again.
+        now_ns = clock.now_ns()
+        deadline_ns = agent.next_deadline_ns(now_ns)
+        if deadline_ns < self._due_ns or self._due_ns <= now_ns:
+            self._due_ns = deadline_ns
+            self._alarm.set(deadline_ns)
+
+    def _time(self) -> None:
+        now_ns = self._clock.now_ns()
+        self._late.record(max(0, now_ns - self._due_ns))
+        self._due_ns = 0
+        # What waits in a socket arrived before this deadline was looked at: hear it first, or a
+        # pause of this process would be taken for a silence of the console.
+        self._take_commands()
+        self._agent.handle_deadline(self._clock.now_ns())
+        self._drain()
+
+    def _tick(self) -> None:
+        self._keyring.refresh()
+        self._agent.handle_deadline(self._clock.now_ns())
+        self._runtime.pm_qos.hold(self._agent.gate.session is not None)
+        self._count()
+        self._drain()
+
+    def _handle(self, event: Transition | Persist) -> None:
+        if isinstance(event, Persist):
+            # A sync may take a while: never in the loop that holds the arm.
+            threading.Thread(target=self._write, args=(event,), daemon=True).start()
+            return
+        self._events.append(event.t_ns, event.old, event.new, event.cause, self._agent.epoch_max)
+        self._gauges["state"].set(event.new)
+        self._gauges["cause"].set(event.cause)
+
+    def _write(self, event: Persist) -> None:
+        """In a thread: put a record on disk and wake the loop."""
+        with self._writing:
+            self._store.write(Record(event.epoch, event.state))
+            self._written.append(event)
+        self._runtime.loop.call_from_thread(self._drain_written)
+
+    def _drain_written(self) -> None:
+        while self._written:
+            self._agent.persisted(self._written.pop(0))
+        self._drain()
+
+    # Start -------------------------------------------------------------------------------
+
+    def _boot(self, settings: RobotdSettings, keyring: Keyring) -> Agent:
+        try:
+            record = self._store.read()
+        except StoreError as error:
+            sys.stderr.write(f"robotd: {error}; starting in PROTECTIVE_STOP\n")
+            record = Record(0, State.PROTECTIVE_STOP)
+        signers = {name: _public(keyring, name) for name in settings.signers}
+        return Agent(
+            settings.robot,
+            ec.generate_private_key(ec.SECP256R1()),
+            signers,
+            record.epoch,
+            State(record.state),
+            self._clock.now_ns(),
+        )
+
+    def _open_board(self, runtime: Runtime) -> None:
+        verdicts = [f'gate_total{{verdict="{verdict.name.lower()}"}}' for verdict in Verdict]
+        refused = {cause: f'robot_refused_total{{cause="{cause}"}}' for cause in CAUSES}
+        shaken = {name: f'robot_handshake_total{{result="{name}"}}' for name in HANDSHAKES}
+        gauges = ("state", "cause", "epoch", "driver", "link_dropped")
+        board = runtime.open_board(
+            (*verdicts, *refused.values(), *shaken.values()), gauges, ("late_ns",)
+        )
+        self._verdicts = [board.counter(name) for name in verdicts]
+        self._refused = {cause: board.counter(name) for cause, name in refused.items()}
+        self._shaken = {result: board.counter(name) for result, name in shaken.items()}
+        self._gauges = {name: board.gauge(name) for name in gauges}
+        self._late = board.histogram("late_ns")
+        self._writing = threading.Lock()
+
+    def _count(self) -> None:
+        for counter, total in zip(self._verdicts, self._agent.gate.counts, strict=True):
+            counter.add(total - counter.value)
+        self._gauges["epoch"].set(self._agent.epoch_max)
+        self._gauges["driver"].set(int(self._agent.driver))
+        self._gauges["link_dropped"].set(sum(link.stats.dropped_send for link in self._links))
+
+    def _refuse(self, cause: str) -> None:
+        self._refused[cause].add()
+
+
+def _public(keyring: Keyring, name: str) -> Ed25519PublicKey:
+    device = keyring.named(name)
+    if device is None or not device.sign_public:
+        raise SystemExit(f"robotd: signer {name!r} is not in {keyring.directory}, or cannot sign")
+    return Ed25519PublicKey.from_public_bytes(bytes.fromhex(device.sign_public))
+
+
+if __name__ == "__main__":
+    sys.exit(main(RobotdSettings, Robotd))

@@ -1,0 +1,1 @@
+"""Decide who holds a robot: requests, signed grants, hand-over, revocation."""

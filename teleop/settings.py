@@ -1,0 +1,81 @@
+"""What the node's processes are told; each process decodes its own slice, and nothing else.
+
+`teleop.robot.settings` has the robot's, because the robot's side ships alone.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from teleop.console.operator import OperatorSettings
+from transport.io.hub import HubSettings
+from transport.io.link import LinkSettings
+from transport.io.process import ProcessSettings
+
+
+class RelaydSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The slice of `relayd`: its doors; states are published on `<run_dir>/state.<path>.ipc`."""
+
+    process: ProcessSettings
+    hub: HubSettings
+
+
+class SessiondSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The slice of `sessiond`.
+
+    Parameters
+    ----------
+    keys, identity : key directory, and this service's device in it
+    signer : the node device whose key signs grants
+    listen : CURVE endpoint for consoles
+    robots : guard endpoint by robot name
+    store : file of the highest epoch
+    """
+
+    process: ProcessSettings
+    keys: str
+    identity: str
+    signer: str
+    listen: str
+    robots: dict[str, str]
+    store: str
+
+
+class SimdSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The slice of `simd`.
+
+    Parameters
+    ----------
+    driver : path of robotd's driver socket
+    arms : how many
+    measure_rate_hz : how often it measures
+    """
+
+    process: ProcessSettings
+    driver: str
+    arms: int = 1
+    measure_rate_hz: int = 500
+
+
+class NativedSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The slice of `natived`, the native console's hot process.
+
+    Parameters
+    ----------
+    operator : what it asks for
+    script : name in `teleop.console.script.SCRIPTS`
+    link : the relay's
+    session : CURVE endpoint of the session service
+    session_server : its device in the key directory
+    signers : node devices whose grants are believed
+    seconds : run time from the grant on; 0 = until stopped
+    """
+
+    process: ProcessSettings
+    operator: OperatorSettings
+    script: str
+    link: LinkSettings
+    session: str
+    session_server: str
+    signers: tuple[str, ...]
+    seconds: float = 0.0

@@ -1,0 +1,1 @@
+"""Decide how a robot that is not there would move."""

@@ -1,0 +1,210 @@
+"""Slow, certain talk over CURVE: requests, grants and ceilings, beside the path of commands.
+
+A `Listener` binds a ROUTER, a `Caller` connects a DEALER. Both speak whole messages; what they
+mean is their owner's.
+
+Rules
+-----
+- The caller says Clock after each handshake and twice a second; the listener answers. So a
+  listener knows its callers before they ask anything, and a caller knows that it is heard.
+- Every frame's key is looked up in the live keyring; a device answers on its newest connection.
+- A caller that is refused, or hears nothing for two seconds, makes a new socket.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import zmq
+
+from transport.io import curve
+from transport.io.keys import Device, Identity, Keyring
+from transport.io.process import Runtime
+from transport.io.zmq import REFUSALS, Happened, Port, Tuning, watch
+from transport.wire.codec import MESSAGE_BYTES_MAX, encode
+from transport.wire.messages import Clock
+
+CLOCK_NS = 500_000_000
+SILENCE_NS = 2_000_000_000
+PAUSE_NS_MIN, PAUSE_NS_MAX = 20_000_000, 1_000_000_000
+CALLERS_MAX = 64
+#: A grant and its answer may wait behind one another: these are not commands.
+TUNING = Tuning(hwm=64, heartbeat_ms=200)
+
+_KIND = 2  # where a fixarray message has its kind
+
+
+class Listener:
+    """Answers callers whose keys are let in by `domain` (the process's Doorman knows the roles).
+
+    Parameters
+    ----------
+    on_caller : called when a device is heard on a new connection
+    on_message : called with the device and each message but Clock
+    refused : called with the cause of each refusal ("revoked", "parts", "oversized", "full")
+    """
+
+    def __init__(
+        self,
+        runtime: Runtime,
+        keyring: Keyring,
+        identity: Identity,
+        domain: str,
+        endpoint: str,
+        on_caller: Callable[[Device], None],
+        on_message: Callable[[Device, bytes], None],
+        refused: Callable[[str], None],
+    ) -> None:
+        self._keyring = keyring
+        self._clock = runtime.clock
+        self._on_caller = on_caller
+        self._on_message = on_message
+        self._refused = refused
+        self._routes: dict[str, bytes] = {}
+        socket = curve.server_socket(
+            runtime.context, zmq.ROUTER, identity, domain, endpoint, TUNING
+        )
+        self.endpoint = socket.getsockopt_string(zmq.LAST_ENDPOINT)
+        self._port = Port(runtime.loop, socket, self._frames)
+
+    def send(self, device: str, data: bytes) -> bool:
+        """Send to a device by name; False when it is not connected."""
+        route = self._routes.get(device)
+        if route is None:
+            return False
+        if not self._port.send_to(route, data):
+            del self._routes[device]
+            return False
+        return True
+
+    def broadcast(self, data: bytes) -> None:
+        """Send to every device that is connected."""
+        for device in list(self._routes):
+            self.send(device, data)
+
+    def close(self) -> None:
+        """Stop listening."""
+        self._port.close()
+
+    def _frames(self, frames: list[zmq.Frame]) -> None:
+        if len(frames) != 2:
+            return self._refused("parts")
+        route, data = frames[0].bytes, frames[1].bytes
+        device = self._keyring.device(curve.sender(frames[1]))
+        if device is None:
+            return self._refused("revoked")
+        if len(data) > MESSAGE_BYTES_MAX:
+            return self._refused("oversized")
+        if self._routes.get(device.name) != route:
+            if len(self._routes) >= CALLERS_MAX and device.name not in self._routes:
+                return self._refused("full")
+            self._routes[device.name] = route
+            self._on_caller(device)
+        if _is_clock(data):
+            now_ns = self._clock.now_ns()
+            self._port.send_to(route, encode(Clock(3, 0, now_ns, now_ns)))
+            return None
+        return self._on_message(device, data)
+
+
+class Caller:
+    """Talks to one listener, and keeps the connection alive.
+
+    Parameters
+    ----------
+    server_z85 : public key that the listener must prove to have
+    on_connected : called after each handshake
+    on_message : called with each message but Clock
+    """
+
+    def __init__(
+        self,
+        runtime: Runtime,
+        identity: Identity,
+        server_z85: bytes,
+        endpoint: str,
+        on_connected: Callable[[], None],
+        on_message: Callable[[bytes], None],
+    ) -> None:
+        self._runtime = runtime
+        self._identity = identity
+        self._server = server_z85
+        self._endpoint = endpoint
+        self._on_connected = on_connected
+        self._on_message = on_message
+        self.refusal = ""
+        self._heard_ns = runtime.clock.now_ns()
+        self._pause_ns = PAUSE_NS_MIN
+        self._port: Port | None = None
+        self._monitor: Port | None = None
+        self._open_at_ns: int | None = None
+        self._open()
+        self._beat = runtime.loop.every(CLOCK_NS, self._say_clock)
+        self._look = runtime.loop.every(PAUSE_NS_MIN, self._tick)
+
+    def send(self, data: bytes) -> bool:
+        """Send one message; False when there is no connection now."""
+        return self._port is not None and self._port.send(data)
+
+    def close(self) -> None:
+        """End the connection for good."""
+        self._beat.close()
+        self._look.close()
+        self._shut()
+
+    def _open(self) -> None:
+        self._open_at_ns = None
+        self._heard_ns = self._runtime.clock.now_ns()
+        socket = curve.client_socket(
+            self._runtime.context,
+            zmq.DEALER,
+            self._identity,
+            self._server,
+            self._endpoint,
+            TUNING,
+        )
+        self._monitor = watch(self._runtime.loop, socket, self._happened)
+        self._port = Port(self._runtime.loop, socket, self._frames)
+
+    def _happened(self, event: Happened) -> None:
+        if event is Happened.SUCCEEDED:
+            self._heard_ns = self._runtime.clock.now_ns()
+            self._pause_ns = PAUSE_NS_MIN
+            self.refusal = ""
+            self._say_clock()
+            self._on_connected()
+        elif event in REFUSALS:
+            self.refusal = event.name
+            self._lose()
+
+    def _frames(self, frames: list[zmq.Frame]) -> None:
+        self._heard_ns = self._runtime.clock.now_ns()
+        if len(frames) == 1 and not _is_clock(frames[0].bytes):
+            self._on_message(frames[0].bytes)
+
+    def _say_clock(self) -> None:
+        self.send(encode(Clock(3, self._runtime.clock.now_ns(), 0, 0)))
+
+    def _tick(self) -> None:
+        now_ns = self._runtime.clock.now_ns()
+        if self._open_at_ns is not None:
+            if now_ns >= self._open_at_ns:
+                self._open()
+        elif now_ns - self._heard_ns >= SILENCE_NS:
+            self._lose()
+
+    def _lose(self) -> None:
+        if self._open_at_ns is None:
+            self._open_at_ns = self._runtime.clock.now_ns() + self._pause_ns
+            self._pause_ns = min(2 * self._pause_ns, PAUSE_NS_MAX)
+            self._runtime.loop.call_soon(self._shut)  # we may stand in the port's own callback
+
+    def _shut(self) -> None:
+        for port in (self._monitor, self._port):
+            if port is not None:
+                port.close()
+        self._monitor = self._port = None
+
+
+def _is_clock(data: bytes) -> bool:
+    return len(data) > _KIND and data[0] & 0xF0 == 0x90 and data[_KIND] == Clock.KIND

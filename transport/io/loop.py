@@ -1,0 +1,216 @@
+"""Waits for sockets, timers and signals, and calls back; decides nothing.
+
+Rules
+-----
+- uvloop, because stock asyncio tripled the relay's latency (measured); but none of its timers:
+  they are whole milliseconds and round half of one down to a busy loop. Alarms are timerfds.
+- A callback that raises ends the process with code 1. A control process that goes on after an
+  error it did not expect is worse than one that is restarted.
+- SIGTERM and SIGINT stop the loop with code 0; whoever called `run` then cleans up.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ctypes
+import os
+import signal
+import traceback
+from collections.abc import Callable
+from typing import Any
+
+import uvloop
+
+from transport.io.clock import Clock
+
+SAFETY_TICK_NS = 2_000_000  # how long a lost edge of a ZMQ descriptor can stay unseen
+
+_CLOCK_MONOTONIC = 1
+_TFD_FLAGS = os.O_NONBLOCK | os.O_CLOEXEC
+_TFD_TIMER_ABSTIME = 1
+_BILLION = 1_000_000_000
+
+
+class _Timespec(ctypes.Structure):
+    _fields_ = (("tv_sec", ctypes.c_long), ("tv_nsec", ctypes.c_long))
+
+
+class _Itimerspec(ctypes.Structure):
+    _fields_ = (("it_interval", _Timespec), ("it_value", _Timespec))
+
+
+# os.timerfd_create comes with Python 3.13; until then the C library is asked directly.
+_LIBC = ctypes.CDLL(None, use_errno=True)
+
+
+class Alarm:
+    """A one-shot timer with nanosecond deadlines in the process's own clock.
+
+    Setting it replaces the deadline it had. A deadline in the past fires at once.
+    """
+
+    __slots__ = ("_clock", "_fd", "_loop", "_on_alarm", "_pointer", "_spec")
+
+    def __init__(self, loop: Loop, clock: Clock, on_alarm: Callable[[], None]) -> None:
+        self._loop = loop
+        self._clock = clock
+        self._on_alarm = on_alarm
+        self._fd = _timerfd()
+        self._spec = _Itimerspec()
+        self._pointer = ctypes.byref(self._spec)
+        loop.add_reader(self._fd, self._fired)
+
+    def set(self, at_ns: int | None) -> None:
+        """Fire at `at_ns` of the process's clock, or never when it is None."""
+        value = self._spec.it_value
+        if at_ns is None:
+            value.tv_sec = value.tv_nsec = 0
+        else:
+            # An absolute time of zero would disarm the timer instead of firing it.
+            value.tv_sec, value.tv_nsec = divmod(max(self._clock.raw_ns(at_ns), 1), _BILLION)
+        _settime(self._fd, _TFD_TIMER_ABSTIME, self._pointer)
+
+    def close(self) -> None:
+        """Forget the alarm. Closing twice is harmless."""
+        if self._fd >= 0:
+            self._loop.remove_reader(self._fd)
+            os.close(self._fd)
+            self._fd = -1
+
+    def _fired(self) -> None:
+        if _expired(self._fd):
+            self._on_alarm()
+
+
+class Every:
+    """A periodic timer. Periods that were missed while the loop was busy give one call."""
+
+    __slots__ = ("_fd", "_loop", "_on_tick")
+
+    def __init__(self, loop: Loop, period_ns: int, on_tick: Callable[[], None]) -> None:
+        if period_ns <= 0:
+            raise ValueError(f"period_ns must be positive, not {period_ns}")
+        self._loop = loop
+        self._on_tick = on_tick
+        self._fd = _timerfd()
+        period = _Timespec(*divmod(period_ns, _BILLION))
+        _settime(self._fd, 0, ctypes.byref(_Itimerspec(period, period)))
+        loop.add_reader(self._fd, self._fired)
+
+    def close(self) -> None:
+        """Stop ticking. Closing twice is harmless."""
+        if self._fd >= 0:
+            self._loop.remove_reader(self._fd)
+            os.close(self._fd)
+            self._fd = -1
+
+    def _fired(self) -> None:
+        if _expired(self._fd):
+            self._on_tick()
+
+
+class Loop:
+    """One process's event loop.
+
+    Attributes
+    ----------
+    call_soon : callable
+        Call a function after the callbacks that are already due.
+    call_from_thread : callable
+        The same from another thread, the only one of these that may be called there.
+    """
+
+    def __init__(self, clock: Clock) -> None:
+        self.clock = clock
+        self._loop = uvloop.new_event_loop()
+        self._loop.set_exception_handler(self._failed)
+        self._code = 0
+        self._sweeps: list[Callable[[], None]] = []
+        self._tick: Every | None = None
+        self.call_soon = self._loop.call_soon
+        self.call_from_thread = self._loop.call_soon_threadsafe
+        self.call_from_thread = self._loop.call_soon_threadsafe
+
+    def add_reader(self, fd: int, on_readable: Callable[[], None]) -> None:
+        """Call `on_readable` whenever `fd` has something to read."""
+        self._loop.add_reader(fd, on_readable)
+
+    def remove_reader(self, fd: int) -> None:
+        """Stop watching `fd`. Do so before closing it."""
+        self._loop.remove_reader(fd)
+
+    def alarm(self, on_alarm: Callable[[], None]) -> Alarm:
+        """Make an alarm that is not set yet."""
+        return Alarm(self, self.clock, on_alarm)
+
+    def every(self, period_ns: int, on_tick: Callable[[], None]) -> Every:
+        """Call `on_tick` every `period_ns`, first after one period."""
+        return Every(self, period_ns, on_tick)
+
+    def sweep(self, look: Callable[[], None]) -> None:
+        """Call `look` on the process's one safety tick, every `SAFETY_TICK_NS`.
+
+        It catches what an edge-triggered descriptor failed to announce.
+        """
+        self._sweeps.append(look)
+        if self._tick is None:
+            self._tick = self.every(SAFETY_TICK_NS, self._sweep)
+
+    def unsweep(self, look: Callable[[], None]) -> None:
+        """Take `look` off the safety tick."""
+        if look in self._sweeps:
+            self._sweeps.remove(look)
+
+    def run(self) -> int:
+        """Run until `stop`, SIGTERM or SIGINT; return the exit code."""
+        self._code = 0
+        for number in (signal.SIGTERM, signal.SIGINT):
+            self._loop.add_signal_handler(number, self.stop)
+        try:
+            self._loop.run_forever()
+        finally:
+            for number in (signal.SIGTERM, signal.SIGINT):
+                self._loop.remove_signal_handler(number)
+        return self._code
+
+    def stop(self, code: int = 0) -> None:
+        """End `run`. The worst code asked for wins."""
+        self._code = max(self._code, code)
+        self._loop.stop()
+
+    def close(self) -> None:
+        """Close the loop and the safety tick; readers must be gone by then."""
+        if self._tick is not None:
+            self._tick.close()
+            self._tick = None
+        self._loop.close()
+
+    def _sweep(self) -> None:
+        for look in self._sweeps.copy():
+            look()
+
+    def _failed(self, _: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        error = context.get("exception")
+        if isinstance(error, BaseException):
+            traceback.print_exception(error)
+        self.stop(1)
+
+
+def _timerfd() -> int:
+    fd: int = _LIBC.timerfd_create(_CLOCK_MONOTONIC, _TFD_FLAGS)
+    if fd < 0:
+        raise OSError(ctypes.get_errno(), "timerfd_create")
+    return fd
+
+
+def _settime(fd: int, flags: int, spec: Any) -> None:
+    if _LIBC.timerfd_settime(fd, flags, spec, None) != 0:
+        raise OSError(ctypes.get_errno(), "timerfd_settime")
+
+
+def _expired(fd: int) -> bool:
+    try:
+        os.read(fd, 8)
+    except BlockingIOError:  # set anew between the wake-up and this call
+        return False
+    return True

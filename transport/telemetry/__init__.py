@@ -1,0 +1,1 @@
+"""What a process leaves behind for others to read: boards of numbers, rings of records."""

@@ -1,0 +1,69 @@
+"""How a pose with a jaw crosses the wire: eight little-endian float64 in one `bin`.
+
+Order: position x y z in metres, orientation as a unit quaternion w x y z, jaw angle in radians.
+The frame is said where the value is used (X_CH: hand H in the clutch's frame C, ...).
+"""
+
+from __future__ import annotations
+
+import math
+import struct
+from typing import NamedTuple
+
+SETPOINT_BYTES = 64
+#: How far from 1 the squared norm of a quaternion may lie: float32 sources round to about 1e-7.
+UNIT_TOLERANCE = 1e-4
+
+_LAYOUT = struct.Struct("<8d")
+
+
+class Setpoint(NamedTuple):
+    """A pose and a jaw angle: metres, unit quaternion (wxyz), radians."""
+
+    x: float
+    y: float
+    z: float
+    qw: float
+    qx: float
+    qy: float
+    qz: float
+    jaw: float
+
+
+#: The pose at the origin of whatever frame, jaw closed.
+ORIGIN = Setpoint(0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 0.0)
+
+
+def pack_setpoint(setpoint: Setpoint) -> bytes:
+    """Write a setpoint as its 64 bytes."""
+    return _LAYOUT.pack(*setpoint)
+
+
+def unpack_setpoint(data: bytes) -> Setpoint:
+    """Read a setpoint from its 64 bytes; values are not judged (see `is_finite`, `is_unit`)."""
+    return Setpoint._make(_LAYOUT.unpack(data))
+
+
+def is_finite(setpoint: Setpoint) -> bool:
+    """Tell whether no component is NaN or infinite.
+
+    One sum is enough: NaN and infinity survive addition, and eight finite doubles of
+    an arm's size cannot overflow (a sum that does overflow is refused, rightly).
+    """
+    return math.isfinite(sum(setpoint))
+
+
+def is_unit(setpoint: Setpoint) -> bool:
+    """Tell whether the orientation is a unit quaternion within `UNIT_TOLERANCE`."""
+    _, _, _, w, x, y, z, _ = setpoint
+    return abs(w * w + x * x + y * y + z * z - 1.0) <= UNIT_TOLERANCE
+
+
+def pack_joints(joints: tuple[float, ...]) -> bytes:
+    """Write joint positions (rad or m) as little-endian float64."""
+    return struct.pack(f"<{len(joints)}d", *joints)
+
+
+def unpack_joints(data: bytes) -> tuple[float, ...]:
+    """Read joint positions; `data` holds a multiple of eight bytes (the message's type says so)."""
+    return struct.unpack(f"<{len(data) // 8}d", data)
