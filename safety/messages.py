@@ -38,7 +38,12 @@ class Flags(IntFlag):
     BIPOLAR = 64  #: energy: bipolar pedal
 
 
-ENERGY = Flags.CUT | Flags.COAG | Flags.BIPOLAR
+# Plain integers for the hot path, where an operator of IntFlag costs more than a tag.
+DEADMAN = int(Flags.DEADMAN)
+CLUTCH = int(Flags.CLUTCH)
+ESTOP = int(Flags.ESTOP)
+CAMERA = int(Flags.CAMERA)
+ENERGY = int(Flags.CUT | Flags.COAG | Flags.BIPOLAR)
 
 
 class Driver(IntFlag):

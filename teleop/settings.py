@@ -69,6 +69,7 @@ class NativedSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     session_server : its device in the key directory
     signers : node devices whose grants are believed
     seconds : run time from the grant on; 0 = until stopped
+    patience_s : how long a refused or unanswered request is repeated
     """
 
     process: ProcessSettings
@@ -79,3 +80,4 @@ class NativedSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     session_server: str
     signers: tuple[str, ...]
     seconds: float = 0.0
+    patience_s: float = 5.0

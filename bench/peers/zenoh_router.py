@@ -145,6 +145,8 @@ def _quiet(mode: str, low_latency: bool) -> zenoh.Config:
     _insert(config, "mode", mode)
     _insert(config, "scouting/multicast/enabled", False)
     _insert(config, "scouting/gossip/enabled", False)
+    # For large payloads on one host only; left on it also leaves files in /dev/shm behind.
+    _insert(config, "transport/shared_memory/enabled", False)
     if low_latency:
         _insert(config, "transport/unicast/qos/enabled", False)
         _insert(config, "transport/unicast/lowlatency", True)

@@ -16,7 +16,7 @@ from safety.grant import VOCABULARY
 from safety.profile import LADDERS, MS, Profile
 from safety.state import State
 from teleop.console.ledger import SLICES, Entry
-from teleop.console.operator import Operator, Refused, Seen
+from teleop.console.operator import Lost, Operator, Refused, Seen
 from teleop.console.script import SCRIPTS, Person
 from teleop.settings import NativedSettings
 from transport.io.dialogue import Caller
@@ -54,6 +54,9 @@ GAUGES = (
 )
 HISTOGRAMS = ("rtt_ns", *(f'dwell_ns{{slice="{name}"}}' for name in SLICES))
 
+#: A refused request is repeated after this, an unanswered one after that.
+ASK_NS, ANSWER_NS_MAX = 250 * MS, 1000 * MS
+EXIT_REFUSED = 3
 #: Closing drops what ZeroMQ's thread has not sent yet: it gets this long for the release.
 HANDOFF_S = 0.05
 COUNT_NS = 100 * MS
@@ -82,7 +85,6 @@ class Natived:
         now_ns = self._clock.now_ns()
         self._operator = Operator(
             settings.operator,
-            ec.generate_private_key(ec.SECP256R1()),
             {name: _public(keyring, name) for name in settings.signers},
             Person(SCRIPTS[settings.script], now_ns),
         )
@@ -92,7 +94,9 @@ class Natived:
         self._released = False
         self._period_ns = 1_000_000_000 // settings.operator.rate_hz
         self._pacer = Pacer(self._period_ns, now_ns)
-        self._asked_ns = 0
+        self._ask_at_ns = 0
+        self._patience_ns = int(settings.patience_s * 1e9)
+        self._give_up_ns = now_ns + self._patience_ns
         self._errors = [0, 0]
         self._holds = 0
         ladder = LADDERS[Profile(settings.operator.profile or Profile.NATIVE)]
@@ -115,7 +119,7 @@ class Natived:
             )
         )
         self._alarm = runtime.loop.alarm(self._slot)
-        runtime.loop.every(COUNT_NS, self._count)
+        runtime.loop.every(COUNT_NS, self._tick)
         runtime.ready()
 
     def close(self) -> None:
@@ -126,8 +130,14 @@ class Natived:
         self._count()
 
     def _ask(self) -> None:
-        if not self._operator.is_granted:
-            self._session.send(self._operator.request(secrets.token_bytes(8)))
+        """Ask for the robot, unless we have it or have just asked."""
+        now_ns = self._clock.now_ns()
+        if self._operator.is_granted or self._released:
+            return
+        if now_ns >= self._ask_at_ns:
+            self._ask_at_ns = now_ns + ANSWER_NS_MAX
+            key = ec.generate_private_key(ec.SECP256R1())
+            self._session.send(self._operator.request(secrets.token_bytes(8), key))
 
     def _answered(self, data: bytes) -> None:
         try:
@@ -135,10 +145,11 @@ class Natived:
         except WireError:
             return
         self._drain()
-        if self._operator.is_granted and not self._end_ns:
+        if self._operator.is_granted:
             now_ns = self._clock.now_ns()
             self._runtime.pm_qos.hold(True)
-            self._end_ns = now_ns + self._run_ns if self._run_ns else sys.maxsize
+            if not self._end_ns:
+                self._end_ns = now_ns + self._run_ns if self._run_ns else sys.maxsize
             self._pacer = Pacer(self._period_ns, now_ns + self._period_ns)
             self._alarm.set(self._pacer.next_ns)
 
@@ -187,7 +198,11 @@ class Natived:
                 self._holds += event.was_moving and event.state <= State.HOLD
                 self._gauges["state"].set(event.state)
                 self._gauges["cause"].set(event.cause)
-            else:
+            elif isinstance(event, Lost) and not self._released:
+                self._alarm.set(None)
+                self._ask_at_ns = 0
+                self._give_up_ns = self._clock.now_ns() + self._patience_ns
+            elif isinstance(event, Refused):
                 self._refused(event)
             event = self._operator.next_event()
 
@@ -204,9 +219,21 @@ class Natived:
             self._errors[1] += 1
 
     def _refused(self, event: Refused) -> None:
+        now_ns = self._clock.now_ns()
+        if now_ns < self._give_up_ns:
+            self._ask_at_ns = now_ns + ASK_NS
+            return
         sys.stderr.write(f"{event.reason}\n")
         self._gauges["refused"].set(1)
-        self._runtime.stop(3)
+        self._runtime.stop(EXIT_REFUSED)
+
+    def _tick(self) -> None:
+        self._ask()
+        waits = not (self._operator.is_granted or self._released)
+        if waits and self._clock.now_ns() >= self._give_up_ns:
+            reason = self._session.refusal or "the session service does not answer"
+            self._refused(Refused(reason))
+        self._count()
 
     def _count(self) -> None:
         operator, set_ = self._operator, self._gauges

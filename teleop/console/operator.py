@@ -45,6 +45,8 @@ from transport.wire.errors import WireError
 from transport.wire.messages import Hop, decode_hops
 from transport.wire.vector import Setpoint, pack_setpoint, unpack_setpoint
 
+#: So many states in a row without our session, and it is over: 200 ms at 250 Hz.
+STRANGE_STATES = 50
 #: Sent commands that are remembered until acknowledged: four seconds at 1 kHz.
 SENT = 4096
 
@@ -82,6 +84,10 @@ class Seen(NamedTuple):
     was_moving: bool
 
 
+class Lost(NamedTuple):
+    """An event: the robot speaks, but no longer under our session."""
+
+
 class Refused(NamedTuple):
     """An event: the session service said no."""
 
@@ -108,7 +114,6 @@ class Operator:
     Parameters
     ----------
     settings : what it asks for
-    key : a P-256 key made for this request
     signers : public keys of the nodes whose grants are believed
     person : the hand and its pedals
     """
@@ -116,12 +121,11 @@ class Operator:
     def __init__(
         self,
         settings: OperatorSettings,
-        key: EllipticCurvePrivateKey,
         signers: dict[str, Ed25519PublicKey],
         person: Person,
     ) -> None:
         self.settings = settings
-        self._key = key
+        self._key: EllipticCurvePrivateKey | None = None
         self._signers = signers
         self._person = person
         self._grant: Grant | None = None
@@ -132,14 +136,14 @@ class Operator:
         self._intended_ns = array("q", bytes(8 * SENT))
         self._sent_ns = array("q", bytes(8 * SENT))
         self._acknowledged = 0
-        self._events: deque[Seen | Refused | Entry] = deque(maxlen=1024)
+        self._events: deque[Seen | Refused | Lost | Entry] = deque(maxlen=1024)
         self.state = State.BOOT
         self.cause = Cause.NONE
         self.measured: Setpoint | None = None
         self.error_m = 0.0
         self.unverified = 0
+        self._strange = 0
         self._tally = (0, 0, 0)
-        self._acknowledged_sent = 0
 
     @property
     def is_granted(self) -> bool:
@@ -151,16 +155,25 @@ class Operator:
         """What became of the commands up to the newest acknowledged one."""
         return Tally(self._acknowledged, *self._tally)
 
-    def request(self, request: bytes, *, replace: bool = True) -> bytes:
-        """The request for the session service; `request` is eight random bytes."""
-        settings = self.settings
+    def request(
+        self, request: bytes, key: EllipticCurvePrivateKey, *, replace: bool = True
+    ) -> bytes:
+        """The request for the session service.
+
+        Parameters
+        ----------
+        request : eight random bytes
+        key : a P-256 key made for this request
+        replace : end the session that this console still holds, if any
+        """
+        settings, self._key = self.settings, key
         return encode(
             Request(
                 kind=49,
                 request=request,
                 robot=settings.robot,
                 role=settings.role,
-                console_key=public_point(self._key),
+                console_key=public_point(key),
                 profile=settings.profile,
                 period_us=1_000_000 // settings.rate_hz,
                 scale=settings.scale,
@@ -198,6 +211,7 @@ class Operator:
             return
         grant, keys = self._grant, self._keys
         if grant is None or keys is None or state.session != grant.session:
+            self._glance(state)
             return
         if state.robot != self.settings.robot or not is_sealed(sealed, keys.to_console):
             self.unverified += 1
@@ -205,6 +219,7 @@ class Operator:
         if state.tick <= self._tick:
             return
         self._tick = state.tick
+        self._strange = 0
         self._look(state, hops, now_ns)
 
     def to_send(self, intended_ns: int, now_ns: int) -> bytes | None:
@@ -249,7 +264,7 @@ class Operator:
         """The newest command's number."""
         return self._seq
 
-    def next_event(self) -> Seen | Refused | Entry | None:
+    def next_event(self) -> Seen | Refused | Lost | Entry | None:
         """The oldest event that was not taken yet."""
         return self._events.popleft() if self._events else None
 
@@ -259,17 +274,32 @@ class Operator:
         if signer is None:
             raise GrantError(f"signer {grant.signer!r} is not known here")
         verify(data, signer)
-        if grant.console_key != public_point(self._key) or grant.robot != self.settings.robot:
+        key = self._key
+        if key is None or grant.console_key != public_point(key) or grant.robot != self.settings.robot:
             raise GrantError("it answers another request")
-        self._keys = derive(data, self._key, grant.robot_key)
+        self._keys = derive(data, key, grant.robot_key)
         self._grant = grant
-        self._tick = self._seq = self._acknowledged = 0
+        self._tick = self._seq = self._acknowledged = self._strange = 0
+        self._tally = (0, 0, 0)
+        self._history = (None, None)
 
-    def _look(self, state: RobotState, hops: bytes, now_ns: int) -> None:
+    def _glance(self, state: RobotState) -> None:
+        """Show a state that is not our session's: nobody has vouched for it."""
+        self._show(state)
+        if self._grant is not None:
+            self._strange += 1
+            if self._strange >= STRANGE_STATES:
+                self._grant = self._keys = None
+                self._events.append(Lost())
+
+    def _show(self, state: RobotState) -> None:
         if (state.state, state.cause) != (self.state, self.cause):
             was_moving = self.state >= State.DEGRADED
             self.state, self.cause = State(state.state), Cause(state.cause)
             self._events.append(Seen(self.state, self.cause, was_moving))
+
+    def _look(self, state: RobotState, hops: bytes, now_ns: int) -> None:
+        self._show(state)
         arm = state.arms[self.settings.arm]
         self.measured = measured = unpack_setpoint(arm.measured)
         instrument = unpack_setpoint(arm.setpoint)

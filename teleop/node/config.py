@@ -25,6 +25,7 @@ from typing import Annotated, Any, Final, Literal, NamedTuple
 import msgspec
 from msgspec import Meta
 
+from teleop.node.errors import NodeError
 from teleop.node.rundir import default_path
 
 BYTES_MAX: Final = 256 * 1024
@@ -159,7 +160,7 @@ class NodeConfig(Section, frozen=True, kw_only=True):
         return Path(self.node.run_dir)
 
 
-class ConfigError(Exception):
+class ConfigError(NodeError):
     """A node.toml that cannot be used.
 
     Attributes
@@ -299,6 +300,16 @@ def _beyond_loopback(config: NodeConfig) -> str:
     return "" if inside else repr(config.metrics.listen)
 
 
+def _same_device(config: NodeConfig) -> str:
+    devices = (
+        config.relay.identity,
+        config.session.identity,
+        config.session.signer,
+        config.robot.name,
+    )
+    return next((repr(name) for name in devices if devices.count(name) > 1), "")
+
+
 def _simulator_elsewhere(config: NodeConfig) -> str:
     listen = config.robot.driver_listen
     return repr(listen) if config.robot.driver != "external" and listen != "unix" else ""
@@ -310,6 +321,7 @@ CHECKS: Final = (
         for key, endpoint in {**LISTENERS, "relay.datagram": _DATAGRAM}.items()
     ),
     *(Check(key, "a port of its own", partial(_twice, key)) for key in LISTENERS),
+    Check("robot.name", "no device name of relay, session or signer", _same_device),
     Check("robot.driver_listen", '"unix" for the simulator', _simulator_elsewhere),
     Check("metrics.listen", "a loopback address, because the page asks no key", _beyond_loopback),
 )

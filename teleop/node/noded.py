@@ -26,6 +26,7 @@ from teleop.node import child, living
 from teleop.node.living import Identity
 from teleop.node.processes import Process
 from teleop.node.rundir import Record, RunDir, tail
+from teleop.node.signals import STOP_SIGNALS, Signals
 from teleop.node.supervisor import (
     BecameReady,
     Event,
@@ -49,7 +50,6 @@ HOUSEKEEPING_NS: Final = 1_000 * MS
 STRAY_PATIENCE_MS: Final = 100
 STRAY_ROUNDS_MAX: Final = 3  # a stray may fork while it is being killed
 LAST_WORDS_BYTES: Final = 2_000
-STOP_SIGNALS: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 
 class Report(msgspec.Struct, frozen=True):
@@ -69,6 +69,18 @@ class Report(msgspec.Struct, frozen=True):
     detail: str = ""
     after_ms: float = 0.0
     last_words: str = ""
+
+
+def in_words(report: Report) -> str:
+    """Put a report into a line for a person, and what its process said last below it."""
+    more = {
+        "ready": f"after {report.after_ms / 1000:.2f} s",
+        "exited": f"starts anew in {report.after_ms:.0f} ms" if report.after_ms else "",
+        "failed": f"is tried again in {report.after_ms:.0f} ms",
+    }.get(report.what, "")
+    about = ", ".join(filter(None, (report.detail, more)))
+    line = f"{report.name:<9} {report.what:<9} {about}".rstrip()
+    return "\n".join([line, *(f"    | {said}" for said in report.last_words.splitlines())])
 
 
 class Noded:
@@ -105,7 +117,8 @@ class Noded:
 
     def run(self) -> int:
         """Keep the node until it is told to stop; return 0 when nothing is left of it."""
-        with _Signals() as signals:
+        os.umask(0o077)  # whatever we or our processes make is nobody else's business
+        with Signals() as signals:
             self._selector.register(signals.fd, selectors.EVENT_READ, None)
             self._run_dir.prepare()
             self._adopt()
@@ -120,17 +133,19 @@ class Noded:
 
     # Wait, feed, drain
 
-    def _wait(self, signals: _Signals) -> None:
+    def _wait(self, signals: Signals) -> None:
         """Sleep until a process ends, a signal comes or something is due; feed the core."""
         for key, _ in self._selector.select(self._sleep_s()):
             if key.data is None:
-                signals.drain()
-                if not self._core.stopping:
-                    self._tell(Report("node", "stopping"))
-                self._core.receive(Stop(), self._clock.now_ns())
+                self._stop(signals)
             else:
                 self._ended(key.data)
         self._core.handle_deadline(self._clock.now_ns())
+
+    def _stop(self, signals: Signals) -> None:
+        if signals.take() and not self._core.stopping:
+            self._tell(Report("node", "stopping"))
+            self._core.receive(Stop(), self._clock.now_ns())
 
     def _sleep_s(self) -> float:
         starting = any(self._core.phase(name) is Phase.RUNNING for name in self._rows)
@@ -280,32 +295,8 @@ class Noded:
         return 1 if left else 0
 
 
-class _Signals:
-    """Turns the signals that stop us into a descriptor to wait on."""
-
-    def __enter__(self) -> _Signals:
-        self.fd, self._write_fd = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
-        self._old_fd = signal.set_wakeup_fd(self._write_fd, warn_on_full_buffer=False)
-        self._old = {number: signal.signal(number, _ignore) for number in STOP_SIGNALS}
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        for number, handler in self._old.items():
-            signal.signal(number, handler)
-        signal.set_wakeup_fd(self._old_fd)
-        os.close(self._write_fd)
-        os.close(self.fd)
-
-    def drain(self) -> None:
-        os.read(self.fd, 64)
-
-
 def _runs(record: Record | None) -> bool:
     return record is not None and living.lives(record.identity)
-
-
-def _ignore(*_: object) -> None:
-    """Do nothing: the number is already on its way through the wake-up descriptor."""
 
 
 def _spawn(module: str, run_dir: RunDir, name: str) -> int:

@@ -24,6 +24,7 @@ from typing import Final
 
 import msgspec
 
+from teleop.node.errors import NodeError
 from teleop.node.living import Identity, identity_of, lives
 
 LOCK: Final = "noded.lock"
@@ -34,9 +35,10 @@ SOCKET_PATH_MAX: Final = 107
 SOCKET_NAME_MAX: Final = 48
 LOG_BYTES_MAX: Final = 1 << 20
 LOG_BYTES_KEPT: Final = 1 << 16
+BASE_TRIES_MAX: Final = 10
 
 
-class RunDirError(Exception):
+class RunDirError(NodeError):
     """The run directory cannot be used; the message says why."""
 
 
@@ -114,9 +116,7 @@ class RunDir:
         if len(os.fsencode(path)) + SOCKET_NAME_MAX > SOCKET_PATH_MAX:
             raise RunDirError(f"{path}: too long for the local sockets in it")
         self.path = path
-        if path.parent == base_path():
-            _make_private(path.parent)
-        _make_private(path)
+        _make_both(path)
         self._lock = _claim(path)
         me = identity_of(os.getpid())
         assert me is not None
@@ -203,6 +203,20 @@ def tail(path: Path, size: int) -> bytes:
         return b""
 
 
+def _make_both(path: Path) -> None:
+    """Make a run directory, and this user's folder of them where that is its place."""
+    if path.parent != base_path():
+        return _make_private(path)
+    for _ in range(BASE_TRIES_MAX):
+        _make_private(path.parent)
+        try:
+            return _make_private(path)
+        except RunDirError:
+            if path.parent.exists():
+                raise  # else the last node that stopped has just removed the folder
+    raise RunDirError(f"{path.parent} comes and goes")
+
+
 def _make_private(path: Path) -> None:
     """Make a directory that only we can enter; refuse one that is not so.
 
@@ -244,4 +258,4 @@ def _claim(path: Path) -> int:
         except FileNotFoundError:
             pass
         os.close(fd)
-        _make_private(path)
+        _make_both(path)

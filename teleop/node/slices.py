@@ -104,7 +104,7 @@ def console_slice(
 
 def store_path(config: NodeConfig) -> Path:
     """Return the file of what the robot must remember."""
-    return Path(config.node.state_dir) / f"robot.{config.robot.name}.json"
+    return Path(config.node.state_dir) / f"{config.robot.name}.store.json"
 
 
 def reachable(endpoint: str) -> str:
@@ -161,7 +161,7 @@ def _sessiond(config: NodeConfig, process: ProcessSettings) -> SessiondSettings:
         signer=session.signer,
         listen=session.listen,
         robots={config.robot.name: reachable(config.robot.guard)},
-        store=str(Path(config.node.state_dir) / "session.json"),
+        store=str(Path(config.node.state_dir) / "session.store.json"),
     )
 
 

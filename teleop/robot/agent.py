@@ -41,13 +41,13 @@ from safety.grant import (
 from safety.interlock import Act, Interlock, Transition
 from safety.limits import Limits
 from safety.messages import (
+    DEADMAN,
     NO_SESSION,
     NO_TAG,
     Bedside,
     Ceiling,
     Driver,
     Event,
-    Flags,
     RobotState,
 )
 from safety.profile import MS, Ladder
@@ -63,8 +63,10 @@ from transport.wire.codec import Message, encode
 SERVO_NS_MAX = 10 * MS
 #: A driver that has not measured for this long holds the arm.
 MEASURE_NS_MAX = 30 * MS
-#: A state leaves with a command that comes this much before it is due, not a period later.
-STATE_SLACK_NS = MS // 2
+#: A state leaves with a command that comes this much before it is due, and waits so long for one.
+STATE_SLACK_NS, STATE_WAIT_NS = MS // 2, MS
+_DRIVER_SAYS = int(Driver.SIMULATED | Driver.ENABLED | Driver.BRAKED)
+_CONNECTED = int(Driver.CONNECTED)
 #: Events and records that the shell has not drained are bounded; the oldest go first.
 BACKLOG = 1024
 
@@ -159,7 +161,7 @@ class Agent:
         self._tick = 0
         self._state_ns = now_ns
         self._state_period_ns = 1_000_000_000 // settings.state_rate_hz
-        self.driver = Driver(0)
+        self.driver = 0
         self._driver_instance = 0
         self._silent_driver = True
         self.bad_measures = 0
@@ -202,7 +204,7 @@ class Agent:
                 boot=self.boot,
                 epoch_max=self.epoch_max,
                 limits=self._limits_hash,
-                simulated=Driver.SIMULATED in self.driver,
+                simulated=self.is_simulated,
             )
             keys = derive(data, self._key, grant.console_key)
         except GrantError as error:
@@ -244,7 +246,7 @@ class Agent:
             return
         if self.interlock.state < State.HOLD:
             arm.settle()
-        self.driver = Driver(message.flags & 0xF) | Driver.CONNECTED
+        self.driver = message.flags & _DRIVER_SAYS | _CONNECTED
         if message.instance != self._driver_instance:
             self._driver_instance = message.instance
             arm.settle()
@@ -256,7 +258,7 @@ class Agent:
 
     def driver_gone(self, now_ns: int) -> None:
         """Note that the driver's connection ended."""
-        self.driver = Driver(0)
+        self.driver = 0
         self._driver_instance = 0
         self._silent_driver = True
         self._hold(Cause.DRIVER_LOST, now_ns)
@@ -268,7 +270,6 @@ class Agent:
             return True
         if not self.interlock.permits(Act.RESET):
             return False
-        self._end(Cause.ENDED, now_ns)
         self._note(self.interlock.act(Act.RESET, Cause.BEDSIDE_RESET, now_ns))
         return True
 
@@ -288,18 +289,27 @@ class Agent:
     def to_send(self, now_ns: int) -> list[Outgoing]:
         """Apply the newest commands and give everything that is to be sent, driver first."""
         moving = self.interlock.state >= State.DEGRADED
+        # A state goes with the command that it acknowledges, just before or at most just after
+        # its time; without a command it waits a little, for one may be about to come.
+        state_due_ns = self._state_ns + self._state_period_ns + STATE_WAIT_NS
         for arm in self.arms:
             pending, arm.pending = arm.pending, None
             if pending is not None:
+                state_due_ns = self._state_ns + self._state_period_ns - STATE_SLACK_NS
                 self._apply(arm, pending, moving, now_ns)
         if self.interlock.state >= State.HOLD and not self._silent_driver:
             for arm in self.arms:
                 if now_ns - arm.servo_ns >= SERVO_NS_MAX:
                     self._out.append(Outgoing(To.DRIVER, encode(arm.servo(now_ns, energy=False))))
-        if now_ns - self._state_ns >= self._state_period_ns - STATE_SLACK_NS:
+        if now_ns >= state_due_ns:
             self._out.append(Outgoing(To.RELAYS, self._state(now_ns)))
         out, self._out = self._out, []
         return out
+
+    @property
+    def is_simulated(self) -> bool:
+        """Whether the driver says that nothing real moves."""
+        return bool(self.driver & Driver.SIMULATED)
 
     @property
     def has_output(self) -> bool:
@@ -313,8 +323,7 @@ class Agent:
 
     def next_deadline_ns(self, now_ns: int) -> int:
         """When `handle_deadline` has something to do at the latest."""
-        # A command usually comes within the period and takes the state along with it.
-        deadline = self._state_ns + self._state_period_ns + MS
+        deadline = self._state_ns + self._state_period_ns + STATE_WAIT_NS
         if self._engagement is not None:
             silence = self._engagement.next_deadline_ns(now_ns)
             if silence is not None:
@@ -345,7 +354,7 @@ class Agent:
             boot=self.boot,
             robot_key=self.robot_key,
             epoch_max=self.epoch_max,
-            simulated=Driver.SIMULATED in self.driver,
+            simulated=self.is_simulated,
             limits=self._limits_hash,
             session=session.id if session else NO_SESSION,
         )
@@ -364,7 +373,7 @@ class Agent:
     def _apply(self, arm: Arm, pending: Pending, moving: bool, now_ns: int) -> None:
         """Let one arm follow its newest command, if motion is permitted."""
         command = pending.command
-        if moving and not self._silent_driver and command.flags & Flags.DEADMAN:
+        if moving and not self._silent_driver and command.flags & DEADMAN:
             degraded = self.interlock.state is State.DEGRADED
             arm.follow(command, pending.setpoint, degraded=degraded, now_ns=now_ns)
             if degraded and arm.lag_m > self.settings.limits.lag_m_max:

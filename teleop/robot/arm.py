@@ -8,7 +8,7 @@ from typing import NamedTuple
 from safety.driver import VALID_FOR_US, Measure, Servo
 from safety.gate import Admission
 from safety.limits import Limits, limit_step, rotation_angle
-from safety.messages import ENERGY, ArmState, Command, Flags
+from safety.messages import CAMERA, CLUTCH, ENERGY, ArmState, Command
 from teleop.robot.shape import Shape
 from transport.wire.vector import ORIGIN, Setpoint, is_finite, is_unit, pack_setpoint
 from transport.wire.vector import unpack_setpoint as unpack
@@ -101,7 +101,7 @@ class Arm:
 
     def follow(self, command: Command, hand: Setpoint, *, degraded: bool, now_ns: int) -> None:
         """Move the setpoint as this command asks: re-reference, shape, limit."""
-        if command.flags & Flags.CLUTCH:
+        if command.flags & CLUTCH:
             self.stop_following()
             return
         if command.clutch_id != self._referenced:
@@ -134,7 +134,7 @@ class Arm:
             setpoint=pack_setpoint(self.setpoint),
             energy=flags & ENERGY if energy else 0,
             tool=command.tool if command else 0,
-            camera=bool(flags & Flags.CAMERA),
+            camera=bool(flags & CAMERA),
         )
 
     def state(self, now_ns: int) -> ArmState:

@@ -19,7 +19,7 @@ from collections.abc import Callable
 
 from safety.deadline import HandSilence, Rung, Silence
 from safety.interlock import Act, Interlock, Transition
-from safety.messages import Command, Flags
+from safety.messages import DEADMAN, ESTOP, Command
 from safety.profile import MS, Ladder
 from safety.state import Cause, State
 
@@ -76,9 +76,9 @@ class Engagement:
         self._silence.heard(now_ns)
         self._hand.heard(command.input_seq, command.input_age, now_ns)
         self._clutch_id = command.clutch_id
-        if command.flags & Flags.ESTOP:
+        if command.flags & ESTOP:
             self._lower(State.ESTOP, Cause.ESTOP_PRESSED, now_ns)
-        held = bool(command.flags & Flags.DEADMAN)
+        held = bool(command.flags & DEADMAN)
         state = self._interlock.state
         if state >= State.DEGRADED:
             self._while_moving(command, held, now_ns)

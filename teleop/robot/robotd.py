@@ -291,7 +291,7 @@ class Robotd:
         for counter, total in zip(self._verdicts, self._agent.gate.counts, strict=True):
             counter.add(total - counter.value)
         self._gauges["epoch"].set(self._agent.epoch_max)
-        self._gauges["driver"].set(int(self._agent.driver))
+        self._gauges["driver"].set(self._agent.driver)
         self._gauges["link_dropped"].set(sum(link.stats.dropped_send for link in self._links))
 
     def _refuse(self, cause: str) -> None:

@@ -7,15 +7,18 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+import zmq
 
+from transport.io import curve, keys
 from transport.io import hub as hub_module
-from transport.io import keys
 from transport.io.hub import Hub, HubSettings
-from transport.io.keys import Role
+from transport.io.keys import Keyring, Role
 from transport.io.link import Link, LinkSettings, open_link
 from transport.io.peer import Peer
 from transport.io.process import ProcessSettings, Runtime
-from transport.wire.messages import Attach
+from transport.io.zmq import Port
+from transport.wire.codec import Registry, encode
+from transport.wire.messages import VOCABULARY, Attach, Attached
 
 DEVICES = {
     "relay": Role.RELAY,
@@ -26,6 +29,15 @@ DEVICES = {
     "observer": Role.OBSERVER,
 }
 PATIENCE_S = 10.0
+#: Neither Attach nor Clock: the hub looks no deeper.
+FRAME = bytes([0xDC, 0, 30, 1, 20]) + bytes(300)
+ATTACH = encode(Attach(1, "arm", 20_000, 60_000, False))
+ATTACH_DATAGRAMS = encode(Attach(1, "arm", 20_000, 60_000, True))
+
+
+def numbered(number: int) -> bytes:
+    """Make a frame that can be told from others."""
+    return FRAME + number.to_bytes(4, "big")
 
 
 class World:
@@ -93,6 +105,30 @@ class World:
         self.ends.append(end)
         return end
 
+    def raw(self, identity: str, route: bytes | None = None) -> Raw:
+        """Connect a client that keeps no rule of ours, with a routing id of its choice."""
+        assert self.hub is not None
+        keyring, endpoint = Keyring.load(self.keys), self.hub.console_endpoint
+        socket = curve.client_socket(
+            self.runtime.context,
+            zmq.DEALER,
+            keyring.identity(identity),
+            keyring.server("relay"),
+            endpoint,
+        )
+        if route is not None:
+            socket.disconnect(endpoint)
+            socket.routing_id = route
+            socket.connect(endpoint)
+        return Raw(self, socket)
+
+    def boxes(self) -> Attached:
+        """Attach raw as the console, asking for datagrams; return the relay's answer."""
+        raw = self.raw("console")
+        raw.say(ATTACH_DATAGRAMS)
+        self.until(lambda: raw.answers)
+        return Registry(VOCABULARY).expect(raw.answers[0], Attached)
+
     def attached(self, carrier: str, identity: str, robot: str = "arm") -> tuple[Link, Peer]:
         """Attach an end and return it with what the relay has of it."""
         before = len(self.arrived)
@@ -148,8 +184,29 @@ class World:
         self.passes += 1
 
 
+class Raw:
+    """A client that speaks CURVE and says what it is told to say."""
+
+    def __init__(self, world: World, socket: zmq.Socket[bytes]) -> None:
+        self.world = world
+        self.answers: list[bytes] = []
+        runtime = world.runtime
+        self.port = runtime.keep(
+            Port(runtime.loop, socket, lambda frames: self.answers.append(frames[0].bytes))
+        )
+
+    def say(self, data: bytes) -> None:
+        """Say it, as soon as there is a connection."""
+        self.world.until(lambda: self.port.send(data))
+
+
 @pytest.fixture
 def world(tmp_path: Path) -> Iterator[World]:
     made = World(tmp_path)
     yield made
     made.close()
+
+
+@pytest.fixture
+def hub(world: World) -> Hub:
+    return world.start_hub()

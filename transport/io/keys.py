@@ -137,11 +137,11 @@ class Keyring:
         A registry that cannot be read leaves the old one in force: a half-copied file must not
         cut every robot off. (A device is revoked by a file that can be read.)
         """
+        if _stamp(self.directory / REGISTRY) == self._stamp:
+            return False
         try:
-            if _stamp(self.directory / REGISTRY) == self._stamp:
-                return False
             self._read()
-        except (OSError, KeyFault):
+        except KeyFault:
             return False
         return True
 
@@ -271,7 +271,10 @@ def _valid(name: str) -> str:
 
 def _stamp(path: Path) -> tuple[int, int, int]:
     # Replaced files have a new inode; the size and time catch editors that write in place.
-    status = path.stat()
+    try:
+        status = path.stat()
+    except OSError:
+        return 0, 0, 0
     return status.st_ino, status.st_mtime_ns, status.st_size
 
 
@@ -316,12 +319,11 @@ def _read_secret(path: Path) -> bytes:
 def _write(path: Path, data: bytes) -> None:
     fresh = path.with_name(path.name + ".new")
     fd = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-    try:
+    with open(fd, "wb") as file:
         os.fchmod(fd, 0o600)
-        os.write(fd, data)
+        file.write(data)
+        file.flush()
         os.fsync(fd)
-    finally:
-        os.close(fd)
     os.rename(fresh, path)
     directory = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
     try:

@@ -192,9 +192,9 @@ def _mlock() -> bool:
 
 
 def _capable(capability: int) -> bool:
-    with open("/proc/self/status", encoding="ascii") as status:
+    with open("/proc/self/status", "rb") as status:
         for line in status:
-            if line.startswith("CapEff:"):
+            if line.startswith(b"CapEff:"):
                 return bool(int(line.split()[1], 16) >> capability & 1)
     return False
 

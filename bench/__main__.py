@@ -1,0 +1,82 @@
+"""`python -m bench <bench>`: measure, print, write JSON; 1 when a claim failed, 130 on Ctrl-C."""
+
+from __future__ import annotations
+
+import argparse
+import signal
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from types import FrameType
+from typing import NoReturn
+
+from rich.console import Console
+
+from bench import relay
+from bench.blocks import BLOCKS_MIN
+from bench.course import PARTS, Course
+from bench.stall import TARGETS
+
+INTERRUPTED = 130
+LOG_COLUMNS = 140
+QUICK = Course(blocks=2, repeats_max=0, warm_s=0.4, measure_s=1.0, quick=True)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the bench that the arguments name."""
+    arguments = _parser().parse_args(argv)
+    console = Console(stderr=True, highlight=False)
+    if not console.is_terminal:
+        console.width = LOG_COLUMNS
+    signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        return relay.run(_course(arguments), console, arguments.json)
+    except KeyboardInterrupt:
+        console.print("interrupted: every process is ended, nothing was written")
+        return INTERRUPTED
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
+    benches = parser.add_subparsers(dest="bench", required=True)
+    found = benches.add_parser(
+        "relay",
+        help="our relay beside its peers, with the same two ends",
+        description=relay.__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    found.add_argument("--json", type=Path, metavar="FILE", help="write the whole report there")
+    found.add_argument(
+        "--quick",
+        action="store_true",
+        help="a minute or two, to see that all runs: too short to judge, so claims are only shown",
+    )
+    found.add_argument("--load", choices=["mix"], help="only the part under load")
+    found.add_argument("--stall", choices=TARGETS, help="only the stall of this process")
+    found.add_argument("--blocks", type=int, help=f"blocks in a run (at least {BLOCKS_MIN})")
+    found.add_argument("--seconds", type=float, help="of each measurement (6)")
+    found.add_argument("--seed", type=int, default=0, help="of order, clocks and bootstrap (0)")
+    return parser
+
+
+def _course(arguments: argparse.Namespace) -> Course:
+    course = QUICK if arguments.quick else Course()
+    parts = [
+        *(["load"] if arguments.load else []),
+        *([f"stall-{arguments.stall}"] if arguments.stall else []),
+    ]
+    if arguments.blocks is not None:
+        if arguments.blocks < BLOCKS_MIN and not arguments.quick:
+            raise SystemExit(f"--blocks {arguments.blocks}: a ratio needs {BLOCKS_MIN} at least")
+        course = course._replace(blocks=arguments.blocks)
+    if arguments.seconds is not None:
+        course = course._replace(measure_s=arguments.seconds)
+    return course._replace(parts=tuple(parts) or PARTS, seed=arguments.seed)
+
+
+def _interrupt(number: int, frame: FrameType | None) -> NoReturn:
+    raise KeyboardInterrupt
+
+
+if __name__ == "__main__":
+    sys.exit(main())

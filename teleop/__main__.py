@@ -1,0 +1,7 @@
+"""`python -m teleop` is the command `trocar`."""
+
+import sys
+
+from teleop.cli import main
+
+sys.exit(main())

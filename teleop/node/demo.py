@@ -1,0 +1,230 @@
+"""Runs a whole node with a simulated robot, and a scripted hand that moves it.
+
+The demo is `trocar up` with generated keys: its node.toml names another node, another place for
+its keys, and the simulator as the robot's driver; all else is as in production. Every process
+gets a clock of its own, days away from its neighbours', since two real machines never share one.
+"""
+
+from __future__ import annotations
+
+import secrets
+import sys
+import time
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from teleop.console.screen import result
+from teleop.node import child
+from teleop.node.commission import commission, ensure
+from teleop.node.config import NodeConfig, load
+from teleop.node.console import DEMO, Hand, show, write_json
+from teleop.node.errors import NodeError
+from teleop.node.noded import Report, in_words
+from teleop.node.processes import CONSOLE, Process
+from teleop.node.rundir import Busy, keeper_of
+from teleop.node.signals import Signals
+from teleop.node.slices import process_slice, rows
+from transport.io.clock import Skew
+from transport.io.keys import Role
+
+SCRIPT: Final = "figure8"
+READY_PATIENCE_S: Final = 20.0
+POLL_S: Final = 0.05
+HAND_PATIENCE_S: Final = 0.3  # of the two seconds that everything has to be gone in
+NODE_PATIENCE_S: Final = 1.9
+STARTS_MAX: Final = 10
+REPORT_BYTES_MAX: Final = 1 << 20
+DAY_NS: Final = 86_400_000_000_000
+CONSOLES: Final = {"console": Role.CONSOLE, "script": Role.SCRIPT}
+NODE_TOML: Final = f"""\
+# The demo's node. What is not here has the default of a production node.toml.
+
+[node]
+name = "{DEMO}"
+state_dir = "."               # generated keys, the robot's store
+
+[robot]
+driver = "teleop.sim.simd"    # a simulated arm
+"""
+
+
+class DemoError(NodeError):
+    """The demo's node did not come up."""
+
+
+def demo(
+    folder: Path, *, link: str, rate_hz: int, seconds: float, json_file: Path | None = None
+) -> int:
+    """Run the demo until Ctrl-C, or for `seconds` of motion; return the exit code.
+
+    Raises
+    ------
+    NodeError : what keeps it from running
+    """
+    config, file = furnish(folder)
+    seed = secrets.randbits(31)
+    with Signals() as signals, Node(file, seed) as node:
+        if node.wait_until_ready(signals):
+            _say(introduction(config, file, seed))
+            move(config, node, signals, link, rate_hz, seconds, seed, json_file)
+        return node.stop()
+
+
+def move(
+    config: NodeConfig,
+    node: Node,
+    signals: Signals,
+    link: str,
+    rate_hz: int,
+    seconds: float,
+    seed: int,
+    json_file: Path | None,
+) -> None:
+    """Run the scripted hand, and show how it goes."""
+    with Hand(
+        config,
+        console="script",
+        link=link,
+        script=SCRIPT,
+        rate_hz=rate_hz,
+        seconds=seconds,
+        skew_seed=seed,
+    ) as hand:
+        show(hand, f"{SCRIPT} over {link}, {rate_hz} Hz", signals, node.news)
+        hand.stop(HAND_PATIENCE_S)
+        last = hand.view()
+    if json_file is not None and last is not None:
+        about = {"link": link, "script": SCRIPT, "rate_hz": rate_hz, "seconds": seconds}
+        write_json(json_file, {**about, **result(last)})
+
+
+def furnish(folder: Path) -> tuple[NodeConfig, Path]:
+    """Make the demo's node.toml, keys and store where they are missing.
+
+    Raises
+    ------
+    Busy : it runs already
+    ConfigError : somebody has changed its node.toml, for the worse
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    file = folder / "node.toml"
+    if not file.exists():
+        file.write_text(NODE_TOML)
+    config = load(file)
+    keeper = keeper_of(config.run_dir)
+    if keeper is not None:
+        raise Busy(f"the demo runs already (noded, pid {keeper.pid}); `trocar console` uses it")
+    commission(config)
+    for name, role in CONSOLES.items():
+        ensure(config.keys_dir, name, role)
+    return config, file
+
+
+def introduction(config: NodeConfig, file: Path, seed: int) -> list[str]:
+    """Say where everything is, and how to connect a console of one's own."""
+    relay = config.relay
+    clocks = [clock_line(config, row, seed) for row in (*rows(config), CONSOLE)]
+    return [
+        "",
+        "Every process has a clock of its own; nothing may lean on a shared one:",
+        *clocks,
+        "",
+        f"consoles   {relay.console} (CURVE), {relay.datagram or 'no'} datagrams (sealed)",
+        f"robots     {relay.robot} (CURVE), driver socket {config.run_dir}/",
+        f"authority  {config.session.listen} (CURVE)",
+        f"metrics    http://{config.metrics.listen}/metrics",
+        f"keys       {config.keys_dir}",
+        "",
+        "Your own console, from another terminal (it takes the robot over from none, so stop",
+        "this hand first, or run a node without one: trocar up --config FILE):",
+        f"    trocar console --config {file} --link udp --script figure8 --seconds 10 --json F",
+        f"    trocar keys new my-console --role console --config {file}",
+        "",
+        "Ctrl-C stops everything and leaves nothing running.",
+        "",
+    ]
+
+
+def clock_line(config: NodeConfig, row: Process, seed: int) -> str:
+    """Say how far a process's clock is off, and how fast it drifts."""
+    skew_seed = process_slice(config, row, seed).skew_seed
+    assert skew_seed is not None
+    skew = Skew.draw(skew_seed)
+    days, ppm = skew.offset_ns / DAY_NS, skew.drift_ppb / 1000
+    return f"    {row.name:<9} {days:+8.3f} days  {ppm:+7.1f} ppm"
+
+
+class Node:
+    """The demo's node: `trocar up` as a child, its reports in a file."""
+
+    def __init__(self, file: Path, seed: int) -> None:
+        self._log = file.with_name("node.log")
+        self._log.unlink(missing_ok=True)
+        self._read = 0
+        self._arguments = ["up", "--config", str(file), "--json", "--skew-seed", str(seed)]
+        self._starts = 0
+        self._start()
+
+    def __enter__(self) -> Node:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def wait_until_ready(self, signals: Signals) -> bool:
+        """Show what starts, until all is ready; return False when told to stop before that.
+
+        Raises
+        ------
+        DemoError : it ended, or is not ready in time
+        """
+        deadline_s = time.monotonic() + READY_PATIENCE_S
+        while not signals.wait(POLL_S):
+            ended = self._child.poll() is not None
+            reports = self._reports()
+            _say([f"  {in_words(report)}" for report in reports])
+            if any((report.name, report.what) == ("node", "ready") for report in reports):
+                return True
+            if ended:
+                raise DemoError("the node did not start; why stands above")
+            if time.monotonic() > deadline_s:
+                raise DemoError(f"the node is not ready after {READY_PATIENCE_S:.0f} s")
+        return False
+
+    def news(self) -> list[str]:
+        """Return what the node has reported since; a keeper that died is followed by another."""
+        lines = [in_words(report) for report in self._reports()]
+        if self._child.poll() is not None and self._starts < STARTS_MAX:
+            lines.append("noded has died; control goes on, and another one adopts it")
+            self._start()
+        return lines
+
+    def stop(self) -> int:
+        """Stop the node and return its exit code."""
+        return child.stop(self._child, NODE_PATIENCE_S)
+
+    def _start(self) -> None:
+        self._starts += 1
+        self._child = child.start(["-m", "teleop", *self._arguments], log=self._log)
+
+    def _reports(self) -> list[Report]:
+        """Take the whole lines that are new; what is not a report stands there for a person."""
+        with self._log.open("rb") as file:
+            file.seek(self._read)
+            lines = file.read(REPORT_BYTES_MAX).split(b"\n")[:-1]
+        self._read += sum(len(line) + 1 for line in lines)
+        return [_report(line) for line in lines]
+
+
+def _report(line: bytes) -> Report:
+    try:
+        return msgspec.json.decode(line, type=Report)
+    except msgspec.MsgspecError:
+        return Report("node", "says", line.decode(errors="replace"))
+
+
+def _say(lines: list[str]) -> None:
+    sys.stdout.write("".join(f"{line}\n" for line in lines))
+    sys.stdout.flush()

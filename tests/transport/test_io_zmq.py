@@ -1,0 +1,137 @@
+"""The pump: nothing that arrived stays unseen, nothing that cannot leave waits."""
+
+import zmq
+
+from transport.io.zmq import PARTS_MAX, Happened, Port, Tuning, bound_to, tune, watch
+
+DEEP = Tuning(hwm=1000)
+BURST = 300
+
+
+def pair(world, on_server, on_client, tuning=DEEP, **more):
+    """Make a ROUTER and a DEALER, connected; return both ports."""
+    context, loop = world.runtime.context, world.runtime.loop
+    router = tune(context.socket(zmq.ROUTER), tuning)
+    router.bind("tcp://127.0.0.1:*")
+    server = world.runtime.keep(Port(loop, router, on_server, **more))
+    dealer = tune(context.socket(zmq.DEALER), tuning)
+    dealer.connect(bound_to(router))
+    client = world.runtime.keep(Port(loop, dealer, on_client))
+    world.until(lambda: client.send(b"hello"))
+    return server, client
+
+
+def test_a_burst_both_ways_arrives_whole_though_edges_are_lost(world):
+    heard, answered, route = [], [], []
+
+    def on_server(frames):
+        heard.append(frames[1].bytes)
+        route[:] = [frames[0].bytes]
+
+    server, client = pair(world, on_server, lambda frames: answered.append(frames[0].bytes))
+    world.until(lambda: heard)
+    heard.clear()
+    sent = [b"%d" % number for number in range(BURST)]
+    # Neither side looks for anything between its sends, each of which may swallow an edge.
+    for data in sent:
+        assert client.send(data)
+        assert server.send_to(route[0], data)
+    world.until(lambda: len(heard) == len(answered) == BURST)
+    assert heard == answered == sent
+    assert server.received == BURST + 1
+
+
+def test_a_send_in_a_callback_does_not_hide_what_came_meanwhile(world):
+    heard, answered = [], []
+
+    def on_server(frames):
+        heard.append(1)
+        server.send_to(frames[0].bytes, b"answer")
+
+    def on_client(frames):
+        answered.append(1)
+        if len(answered) < BURST:
+            client.send(b"question")
+
+    server, client = pair(world, on_server, on_client)
+    world.until(lambda: len(answered) >= BURST)
+    assert len(heard) == BURST
+
+
+def test_a_pass_is_bounded_and_says_once_that_it_is_over(world):
+    heard, passes = [], []
+    _, client = pair(
+        world,
+        lambda frames: heard.append(1),
+        lambda frames: None,
+        on_drained=lambda: passes.append(len(heard)),
+        limit=16,
+    )
+    world.until(lambda: heard)
+    heard.clear()
+    passes.clear()
+    for _ in range(100):
+        assert client.send(b"x")
+    world.until(lambda: len(heard) == 100)
+    assert all(b - a <= 16 for a, b in zip([0, *passes], passes, strict=False))
+
+
+def test_what_cannot_leave_is_dropped_and_counted(world):
+    server, client = pair(world, lambda _: None, lambda _: None, Tuning(hwm=2))
+    server.close()
+    world.until(lambda: not client.send(b"x" * 1000))
+    assert client.dropped
+
+
+def test_nobody_there_is_not_an_error(world):
+    routes = []
+    server, client = pair(world, lambda f: routes.append(f[0].bytes), lambda _: None)
+    world.until(lambda: routes)
+    client.close()
+    world.until(lambda: not server.send_to(routes[0], b"x"))
+    assert not server.send_to(b"stranger", b"x")
+    assert server.unreachable >= 2
+
+
+def test_surplus_parts_are_refused(world):
+    heard = []
+    server, client = pair(world, lambda frames: heard.append(len(frames)), lambda _: None)
+    world.until(lambda: heard)
+    client.socket.send_multipart([b"part"] * (PARTS_MAX + 5))
+    client.send(b"one")
+    world.until(lambda: len(heard) == 2)
+    assert heard == [2, 2]
+    assert server.surplus == 1
+
+
+def test_too_large_a_part_ends_its_connection_only(world):
+    heard = []
+    _, client = pair(world, lambda frames: heard.append(len(frames[1])), lambda _: None)
+    events = []
+    watcher = watch(world.runtime.loop, client.socket, events.append)
+    world.until(lambda: heard)
+    client.send(b"x" * 20_000)
+    world.until(lambda: Happened.DISCONNECTED in events)
+    world.until(lambda: client.send(b"again"))  # it came back by itself
+    world.until(lambda: len(heard) == 2)
+    assert heard == [5, 5]
+    watcher.close()
+
+
+def test_a_publisher_survives_its_subscribers(world):
+    context, loop = world.runtime.context, world.runtime.loop
+    path = f"ipc://{world.folder}/pub"
+    publisher = tune(context.socket(zmq.PUB))
+    publisher.bind(path)
+    port = world.runtime.keep(Port(loop, publisher, lambda _: None))
+    heard = []
+    for _ in range(3):  # their coming and going wakes the publisher's descriptor
+        subscriber = tune(context.socket(zmq.SUB))
+        subscriber.subscribe(b"")
+        subscriber.connect(path)
+        reader = Port(loop, subscriber, lambda frames: heard.append(frames[0].bytes))
+        before = len(heard)
+        world.until(lambda before=before: port.send(b"state") and len(heard) > before)
+        reader.close()
+        reader.close()
+    world.run_for(0.02)
