@@ -79,12 +79,13 @@ def labels_of(parts: Sequence[str], lacks: Mapping[str, str]) -> tuple[list[str]
     return [label for label, *_ in wanted if label not in missing], missing
 
 
-def floor_labels(missing: Mapping[str, str]) -> list[str]:
+def floor_labels(lacks: Mapping[str, str]) -> list[str]:
+    """Return the labels with bare ends that can be measured here."""
     return [
         variant.name + ECHO + under
-        for under in (QUIET, PMQOS)
+        for under, needs in ((QUIET, ""), (PMQOS, "no-pm-qos"))
         for variant in VARIANTS
-        if variant.name + under not in missing
+        if not {variant.needs, needs} & set(lacks)
     ]
 
 

@@ -11,6 +11,7 @@ import numpy as np
 from bench.join import Fate, Key, Seen, Times
 from safety import gate
 from teleop import relay
+from teleop.sim import arm
 from transport.io.clock import Skew
 from transport.io.mapping import Mapping
 from transport.telemetry.board import Board
@@ -31,6 +32,13 @@ class Window(NamedTuple):
     def holds(self, t_ns: int) -> bool:
         """Say whether an instant lies in the window."""
         return self.start_ns <= t_ns < self.end_ns
+
+
+class Slot(NamedTuple):
+    """When a command was meant to leave, and when it was formed and sent (raw monotonic ns)."""
+
+    intended_ns: int
+    sent_ns: int
 
 
 class Transition(NamedTuple):
@@ -79,13 +87,13 @@ def flight(run_dir: Path, process: str, name: str) -> Iterator[dict[str, int]]:
             yield dict(zip(reader.fields, record, strict=True))
 
 
-def sent(run_dir: Path, console: str, skew: Skew, window: Window) -> dict[Key, int]:
-    """Return the raw intended time of each command that was meant to leave in the window."""
+def sent(run_dir: Path, console: str, skew: Skew, window: Window) -> dict[Key, Slot]:
+    """Return the times of each command that was meant to leave in the window."""
     found = {}
     for line in flight(run_dir, console, "sent"):
-        intended_ns = skew.undo(line["t_intended_ns"])
-        if window.holds(intended_ns):
-            found[line["arm"], line["seq"]] = intended_ns
+        slot = Slot(skew.undo(line["t_intended_ns"]), skew.undo(line["t_sent_ns"]))
+        if window.holds(slot.intended_ns):
+            found[line["arm"], line["seq"]] = slot
     return found
 
 
@@ -109,6 +117,19 @@ def let_go(run_dir: Path, process: str) -> dict[Key, Fate]:
         fate = FATE_AT_RELAY.get(relay.Verdict(line["verdict"]))
         if fate is not None:
             found[line["arm"], line["seq"]] = fate
+    return found
+
+
+def accepted(run_dir: Path, driver: str, skew: Skew) -> dict[Key, int]:
+    """Return when the driver first accepted a setpoint of each command.
+
+    A setpoint that is repeated to hold the arm bears the number of the command it came from: only
+    the first is motion.
+    """
+    found: dict[Key, int] = {}
+    for line in flight(run_dir, driver, "servo"):
+        if line["refusal"] == arm.Refusal.NONE:
+            found.setdefault((line["arm"], line["seq"]), skew.undo(line["t_ns"]))
     return found
 
 

@@ -23,6 +23,7 @@ from pathlib import Path
 from zlib import crc32
 
 from rich.console import Console
+from rich.markup import escape
 
 from bench import load, stall
 from bench.blocks import Campaign, Measured, Slot
@@ -74,7 +75,7 @@ def run(course: Course, console: Console, json: Path | None) -> int:
             bench.expect(len(campaign.plan(0)))
             campaign.run(bench.measure)
             if "floor" in course.parts:
-                bench.floor(floor_labels(missing))
+                bench.floor(floor_labels(lacks))
             stalled = bench.stalls([t for t in stall.TARGETS if f"stall-{t}" in course.parts])
         watches, steal_ms = sentinel.watches(), sentinel.steal_ms()
     rows = [*bench.rows(stall_table(watches)), *stalled]
@@ -92,7 +93,8 @@ def run(course: Course, console: Console, json: Path | None) -> int:
         rows=rows,
         ratios=ratio_tables(ratios),
         claims=judge(claims.claim, course.parts, conditions, numbers(rows), ratios),
-        missing=missing | bench.spoiled,
+        missing=missing,
+        spoiled=bench.spoiled,
     )
     show(report, console)
     if json is not None:
@@ -110,7 +112,7 @@ class Bench:
 
     def __init__(self, course: Course, console: Console) -> None:
         self.course = course
-        self.spoiled: dict[str, str] = {}
+        self.spoiled: list[str] = []
         self._console = console
         self._recordings: dict[str, list[Recording]] = {}
         self._blocks: dict[str, list[dict[str, float]]] = {}
@@ -128,12 +130,9 @@ class Bench:
         for attempt in range(TRIES):
             try:
                 recording = self._record(Label.parse(label), f"{slot}/{attempt}")
-            except (Spoiled, load.MissingEncoder) as error:
-                self._say(label, f"[red]spoiled: {error}")
-                self.spoiled[label] = str(error)
-            else:
-                self.spoiled.pop(label, None)
                 return self._keep(slot, recording)
+            except (Spoiled, load.MissingEncoder) as error:
+                self._spoil(label, error, slot)
         return {}
 
     def floor(self, labels: Sequence[str]) -> None:
@@ -144,13 +143,9 @@ class Bench:
 
     def stalls(self, targets: Sequence[str]) -> list[Row]:
         """Freeze the targets under each of our links; return a row each."""
-        rows = []
-        for target in targets:
-            for name in STALLED:
-                label = f"{name}!{target}"
-                found = self._stall(label, name, target)
-                rows.append(found)
-        return rows
+        labels = [(f"{name}!{target}", name, target) for target in targets for name in STALLED]
+        self.expect(len(labels))
+        return [self._stall(*label) for label in labels]
 
     def rows(self, stalls: StallTable) -> list[Row]:
         """Pool every label's measurements, and say which outliers a stall of the host overlaps."""
@@ -187,8 +182,7 @@ class Bench:
     def _keep(self, slot: Slot, recording: Recording) -> Measured:
         times = spread(recording.joined.latency_ns)
         if times is None:
-            self.spoiled[slot.variant] = "no command reached the driver"
-            return {}
+            raise Spoiled("no command reached the driver")
         measured = {"p50": times.p50, "p99": times.p99, "p999": times.p999}
         trips = spread(recording.round_trips_ns)
         if trips is not None:
@@ -202,36 +196,38 @@ class Bench:
         return measured
 
     def _stall(self, label: str, name: str, target: str) -> Row:
+        self._done += 1
         for attempt in range(TRIES):
             seed = _seed(self.course.seed, f"{label}/{attempt}")
             try:
-                found, joined = stall.measure(BY_NAME[name], target, keys=self.keys, seed=seed)
+                found = stall.measure(BY_NAME[name], target, keys=self.keys, seed=seed)
             except Spoiled as error:
-                self._say(label, f"[red]spoiled: {error}")
-                self.spoiled[label] = str(error)
+                self._spoil(label, error)
                 continue
-            self.spoiled.pop(label, None)
-            beyond = found.oldest_beyond_floor_ms
+            extra, counts = found.numbers, found.joined.counts
+            beyond = extra["oldest_beyond_floor_ms"]
             self._say(label, f"oldest applied {beyond:.2f} ms beyond the floor")
             return Row(
                 variant=label,
-                n=found.n,
-                lost=joined.counts[Fate.LOST],
-                late=joined.counts[Fate.LATE],
-                merged=joined.counts[Fate.MERGED],
-                refused=joined.counts[Fate.REFUSED],
-                extra={
-                    "oldest_beyond_floor_ms": beyond,
-                    "floor_us": found.floor_ns / 1e3,
-                    "caught_up": found.caught_up,
-                    "stalls": stall.STALLS,
-                },
+                n=counts[Fate.APPLIED],
+                lost=counts[Fate.LOST],
+                late=counts[Fate.LATE],
+                merged=counts[Fate.MERGED],
+                refused=counts[Fate.REFUSED],
+                extra=extra,
             )
         return Row(variant=label, n=0, lost=0, late=0, merged=0)
 
+    def _spoil(self, label: str, error: Exception, slot: Slot | None = None) -> None:
+        self._say(label, f"[red]spoiled: {escape(str(error))}", slot)
+        where = "" if slot is None else f" run {slot.run + 1} block {slot.block + 1}"
+        self.spoiled.append(f"{label}{where}: {error}")
+
     def _say(self, label: str, words: str, slot: Slot | None = None) -> None:
         where = "" if slot is None else f"run {slot.run + 1} block {slot.block + 1} "
-        self._console.print(f"{self._done:3}/{self._expected} {where}{label:26} {words}", soft_wrap=True)
+        self._console.print(
+            f"{self._done:3}/{self._expected} {where}{label:26} {words}", soft_wrap=True
+        )
 
 
 def _seed(seed: int, place: str) -> int:

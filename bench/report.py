@@ -23,7 +23,13 @@ LIBRARIES = ("pyzmq", "uvloop", "msgspec", "cryptography", "numpy", "eclipse-zen
 
 
 class Report(msgspec.Struct, kw_only=True):
-    """A whole run."""
+    """A whole run.
+
+    Attributes
+    ----------
+    missing : labels that this machine cannot measure, with the reason
+    spoiled : every attempt that did not come about, even if its repetition did
+    """
 
     bench: str
     command: str
@@ -37,6 +43,7 @@ class Report(msgspec.Struct, kw_only=True):
     ratios: dict[str, dict[str, dict[str, object]]]
     claims: list[Verdict]
     missing: dict[str, str] = {}
+    spoiled: list[str] = []
 
 
 def write(report: Report, path: Path) -> None:

@@ -169,10 +169,12 @@ class Stage:
             raise Spoiled(f"no command was sent in the window\n{self._last_words()}")
         seen = readings.seen(self.run_dir, self._robot, robot)
         let_go = readings.let_go(self.run_dir, "relayd")
-        slots = round((max(sent.values()) - min(sent.values())) / PERIOD_NS) + 1
+        intended_ns = {key: slot.intended_ns for key, slot in sent.items()}
+        first_ns, last_ns = min(intended_ns.values()), max(intended_ns.values())
+        slots = round((last_ns - first_ns) / PERIOD_NS) + 1
         falls = readings.transitions(self.run_dir, self._robot, robot, window)
         return Recording(
-            join(sent, seen, let_go),
+            join(intended_ns, seen, let_go),
             readings.round_trips_ns(self.run_dir, self._console, console, window),
             slots - len(sent),
             sum(fall.old >= State.DEGRADED > fall.new for fall in falls),

@@ -1,20 +1,24 @@
 """After a process on the path was frozen for half a second: how old is the oldest command applied?
 
 Every queue keeps what came meanwhile. What must not happen is that the robot then moves through
-half a second of old motion. The age of an applied command is intended send to driver called, on
-the machine's own clock; the path's floor is the least such time before the first stall.
+half a second of old motion. A command is applied when the *driver* accepts it, the last place that
+can refuse; its age is counted from when the console formed it (read the hand and sent it), on the
+machine's own clock. The path's floor is the least such age before the stall.
+
+Each stall has processes of its own. An arm that stays still afterwards (its drive's own watchdog
+braked it, and only a new epoch or the bedside may clear that) has applied nothing old; it counts
+as that, and the row says how often the arm moved again.
 """
 
 from __future__ import annotations
 
 import signal
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
-import numpy as np
-
-from bench.join import Joined
+from bench import readings
+from bench.join import Joined, Key, concatenate
 from bench.readings import Window
 from bench.stage import Keys, Spoiled, Stage
 from bench.variants import Variant
@@ -22,10 +26,8 @@ from bench.variants import Variant
 TARGETS = ("robotd", "relayd")
 STALL_S = 0.5
 STALLS = 3
-WARM_S, BETWEEN_S = 1.0, 0.5
-NOTICE_S = 0.1
-"""Time in which the robot shows that it fell out of motion."""
-RESUME_WAIT_S = 6.0
+WARM_S, AFTER_S = 1.0, 2.0
+"""A person lets go, cycles the clutch and presses again within about half a second."""
 
 
 class Frozen(NamedTuple):
@@ -36,71 +38,105 @@ class Frozen(NamedTuple):
 
 
 class Stalled(NamedTuple):
-    """What the stalls did.
+    """What one stall did.
 
     Attributes
     ----------
-    n : commands applied after the first stall
-    oldest_ns : the greatest age of any of them
-    floor_ns : the least age before the first stall
-    caught_up : of those intended during a stall, how many were applied at all
+    n : commands applied from its beginning on
+    beyond_floor_ns : the greatest age of any of them, beyond the path's floor; 0 when none was
+    floor_ns : the least age before it
+    caught_up : of those formed during it, how many were applied at all
+    moved_again : whether anything formed after it was applied
     """
 
     n: int
-    oldest_ns: int
+    beyond_floor_ns: int
     floor_ns: int
     caught_up: int
+    moved_again: bool
+
+
+class Stalls(NamedTuple):
+    """All stalls of one target under one link, and the fates of all their commands."""
+
+    stalls: tuple[Stalled, ...]
+    joined: Joined
 
     @property
-    def oldest_beyond_floor_ms(self) -> float:
-        """The oldest command's age beyond the path's floor, ms."""
-        return (self.oldest_ns - self.floor_ns) / 1e6
+    def numbers(self) -> dict[str, float]:
+        """What a row says of them, worst first."""
+        return {
+            "oldest_beyond_floor_ms": max(stall.beyond_floor_ns for stall in self.stalls) / 1e6,
+            "floor_us": min(stall.floor_ns for stall in self.stalls) / 1e3,
+            "caught_up": sum(stall.caught_up for stall in self.stalls),
+            "moved_again": sum(stall.moved_again for stall in self.stalls),
+            "stalls": len(self.stalls),
+        }
 
 
-def judge(joined: Joined, stalls: Sequence[Frozen]) -> Stalled:
-    """Find the oldest command that was applied after the first stall began.
+def judge(
+    formed_ns: Mapping[Key, int],
+    accepted_ns: Mapping[Key, int],
+    heard: Iterable[Key],
+    stall: Frozen,
+) -> Stalled:
+    """Find the oldest command that was applied from the stall's beginning on.
+
+    Parameters
+    ----------
+    formed_ns, accepted_ns : raw times by command; one that was not accepted is absent
+    heard : commands that the gate saw, whatever it made of them
 
     Raises
     ------
     Spoiled
-        Nothing was applied before the first stall, or nothing after it.
+        The arm did not move before the stall, or the gate heard nothing formed after it: then
+        nothing old could have been applied, and nothing is proven.
     """
-    age_ns, called_ns, intended_ns = joined.latency_ns, joined.called_ns, joined.intended_ns
-    after = called_ns >= stalls[0].start_ns
-    if not after.any() or after.all():
-        raise Spoiled("nothing was applied on one side of the stall: the robot did not move")
-    caught = np.zeros(len(after), bool)
-    for stall in stalls:
-        caught |= (intended_ns >= stall.start_ns) & (intended_ns < stall.end_ns)
+    both = [(formed_ns[key], accepted_ns[key]) for key in formed_ns.keys() & accepted_ns.keys()]
+    before = [done - formed for formed, done in both if done < stall.start_ns]
+    after = [(formed, done) for formed, done in both if done >= stall.start_ns]
+    if not before:
+        raise Spoiled("the driver accepted nothing before the stall")
+    if not any(formed_ns.get(key, 0) >= stall.end_ns for key in heard):
+        raise Spoiled("the gate heard nothing that was sent after the stall")
+    floor_ns = min(before)
     return Stalled(
-        n=int(after.sum()),
-        oldest_ns=int(age_ns[after].max()),
-        floor_ns=int(age_ns[~after].min()),
-        caught_up=int((caught & (called_ns >= stalls[0].start_ns)).sum()),
+        n=len(after),
+        beyond_floor_ns=max((done - formed - floor_ns for formed, done in after), default=0),
+        floor_ns=floor_ns,
+        caught_up=sum(stall.start_ns <= formed < stall.end_ns for formed, _ in after),
+        moved_again=any(formed >= stall.end_ns for formed, _ in after),
     )
 
 
-def measure(variant: Variant, target: str, *, keys: Keys, seed: int) -> tuple[Stalled, Joined]:
-    """Freeze `target` three times while the robot follows a hand.
+def measure(variant: Variant, target: str, *, keys: Keys, seed: int) -> Stalls:
+    """Freeze `target` while the robot follows a hand, three times with processes anew.
 
     Raises
     ------
     Spoiled
     """
+    measured = [_measure_one(variant, target, keys, seed + number) for number in range(STALLS)]
+    return Stalls(tuple(stall for stall, _ in measured), concatenate(j for _, j in measured))
+
+
+def _measure_one(variant: Variant, target: str, keys: Keys, seed: int) -> tuple[Stalled, Joined]:
     with Stage(variant, bare=False, keys=keys, seed=seed) as stage:
         stage.wait_moving()
         start_ns = time.monotonic_ns()
         time.sleep(WARM_S)
-        stalls = []
-        for _ in range(STALLS):
-            stalls.append(_freeze(stage, target))
-            _wait_resumed(stage)
-            time.sleep(BETWEEN_S)
+        stall = _freeze(stage, target)
+        time.sleep(AFTER_S)
         stage.check()
         window = Window(start_ns, time.monotonic_ns())
         stage.finish()
         joined = stage.recording(window).joined
-    return judge(joined, stalls), joined
+        sent = readings.sent(stage.run_dir, "natived", stage.skew("natived"), window)
+        heard = [line.key for line in readings.seen(stage.run_dir, "robotd", stage.skew("robotd"))]
+        accepted_ns = readings.accepted(stage.run_dir, "simd", stage.skew("simd"))
+    formed_ns = {key: slot.sent_ns for key, slot in sent.items()}
+    return judge(formed_ns, accepted_ns, heard, stall), joined
 
 
 def _freeze(stage: Stage, target: str) -> Frozen:
@@ -112,13 +148,3 @@ def _freeze(stage: Stage, target: str) -> Frozen:
     finally:
         child.send_signal(signal.SIGCONT)
     return Frozen(start_ns, time.monotonic_ns())
-
-
-def _wait_resumed(stage: Stage) -> None:
-    time.sleep(NOTICE_S)
-    give_up = time.monotonic() + RESUME_WAIT_S
-    while not stage.is_moving():
-        stage.check()
-        if time.monotonic() > give_up:
-            raise Spoiled(f"no motion within {RESUME_WAIT_S:g} s after the stall")
-        time.sleep(0.01)

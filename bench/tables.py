@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from bench.report import Report
@@ -17,11 +18,16 @@ def show(report: Report, console: Console) -> None:
         console.print(_ratio_print(report))
     for variant, why in report.missing.items():
         console.print(f"[yellow]{variant}: not measured: {why}")
+    for words in report.spoiled:
+        console.print(f"[yellow]spoiled: {escape(words)}")
+    if report.quick:
+        console.print("a quick run is too short to judge: claims are shown, and fail nothing")
     console.print(
         f"sentinel: {report.sentinel['stalls']} stalls of the host over 1 ms; outliers are listed "
         "in the JSON, each with whether a stall overlaps it"
     )
-    console.print(_claim_table(report))
+    if report.claims:
+        console.print(_claim_table(report))
 
 
 def _row_table(report: Report) -> Table:

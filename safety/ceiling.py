@@ -45,7 +45,7 @@ class Ceilings:
         self._held[source] = _Held(max_state, cause, expires_ns)
 
     def lowest(self, now_ns: int) -> tuple[State, str]:
-        """The lowest ceiling in force, and its cause in words."""
+        """Find the lowest ceiling in force, and its cause in words."""
         lowest, cause = State.ENGAGED, ""
         for source, held in self._held.items():
             if now_ns < held.expires_ns:

@@ -51,7 +51,7 @@ class Silence:
         self.heard_ns = now_ns
 
     def rung(self, now_ns: int) -> Rung:
-        """The rung that silence has reached."""
+        """Name the rung that silence has reached."""
         age = now_ns - self.heard_ns
         if age < self._ages[0]:
             return Rung.CLEAN

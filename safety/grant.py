@@ -53,6 +53,7 @@ class Boot(Message, frozen=True):
     """
 
     KIND: ClassVar[int] = 48
+    BYTES_MAX: ClassVar[int] = 384
     kind: Literal[48]
     robot: Name
     arms: U8
@@ -76,7 +77,7 @@ class Request(Message, frozen=True):
     profile : `safety.profile.Profile`
     period_us : intended time between commands
     scale : instrument motion per hand motion
-    replace : end the session that this same console holds, if any
+    replace : end the session that this same console, or a script, holds
     """
 
     KIND: ClassVar[int] = 49
@@ -111,7 +112,7 @@ class Grant(Message, frozen=True):
     """
 
     KIND: ClassVar[int] = 50
-    BYTES_MAX: ClassVar[int] = 1024
+    BYTES_MAX: ClassVar[int] = 1536
     kind: Literal[50]
     session: Bin8
     robot: Name
@@ -137,16 +138,17 @@ class Granted(Message, frozen=True):
     """The answer to a request: the grant, after the robot has accepted it."""
 
     KIND: ClassVar[int] = 51
-    BYTES_MAX: ClassVar[int] = 1280
+    BYTES_MAX: ClassVar[int] = 1664
     kind: Literal[51]
     request: Bin8
-    grant: Annotated[bytes, msgspec.Meta(max_length=1024)]
+    grant: Annotated[bytes, msgspec.Meta(max_length=1536)]
 
 
 class Denied(Message, frozen=True):
     """The answer to a request that was refused; `reason` is a sentence for a person."""
 
     KIND: ClassVar[int] = 52
+    BYTES_MAX: ClassVar[int] = 1024
     kind: Literal[52]
     request: Bin8
     reason: Text
@@ -156,6 +158,7 @@ class Acceptance(Message, frozen=True):
     """A robot's answer to a grant, over the guard."""
 
     KIND: ClassVar[int] = 53
+    BYTES_MAX: ClassVar[int] = 1024
     kind: Literal[53]
     session: Bin8
     epoch: U63
@@ -175,6 +178,7 @@ class Revoke(Message, frozen=True):
     """The session service ends a session, over the guard."""
 
     KIND: ClassVar[int] = 55
+    BYTES_MAX: ClassVar[int] = 1024
     kind: Literal[55]
     session: Bin8
     reason: Text
@@ -204,12 +208,12 @@ class GrantError(ValueError):
 
 
 def public_point(key: ec.EllipticCurvePrivateKey) -> bytes:
-    """The public half of a P-256 key as an uncompressed point."""
+    """Write the public half of a P-256 key as an uncompressed point."""
     return key.public_key().public_bytes(Encoding.X962, PublicFormat.UncompressedPoint)
 
 
 def boot_id(robot_key: bytes) -> bytes:
-    """The id of a boot: the head of its public key's SHA-256."""
+    """Name a boot: the head of its public key's SHA-256."""
     return hashlib.sha256(robot_key).digest()[:8]
 
 

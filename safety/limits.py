@@ -71,7 +71,7 @@ def limit_step(
 
 
 def rotation_angle(a: Setpoint, b: Setpoint) -> float:
-    """The angle between two orientations, rad.
+    """Measure the angle between two orientations, rad.
 
     By the half-chord, which keeps its precision for small angles where the arc cosine of
     the dot product does not.

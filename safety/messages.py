@@ -27,7 +27,7 @@ from transport.wire.codec import (
 
 
 class Flags(IntFlag):
-    """Levels that the hand's devices report in every command: none is an event that could be lost."""
+    """Levels of the hand's devices, in every command: none is an event that could be lost."""
 
     DEADMAN = 1  #: the enabling device is held
     CLUTCH = 2  #: hands move, the instrument does not
@@ -232,6 +232,7 @@ class Ceiling(Message, frozen=True):
     """
 
     KIND: ClassVar[int] = 19
+    BYTES_MAX: ClassVar[int] = 1152  # names and cause in any script: never refused for words
     kind: Literal[19]
     source: Name
     robot: Name

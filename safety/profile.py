@@ -37,7 +37,7 @@ class Ladder(NamedTuple):
     recovery_ns: int = 200 * MS  #: how long no gap may exceed two periods, to leave DEGRADED
 
     def at_period(self, period_ns: int) -> Ladder:
-        """The same ladder for frames this far apart: DEGRADED is never below three periods."""
+        """Fit the ladder to frames this far apart: DEGRADED is never below three periods."""
         return self._replace(degraded_ns=max(self.degraded_ns, 3 * period_ns))
 
 

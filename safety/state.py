@@ -52,6 +52,7 @@ class Cause(IntEnum):
     MISALIGNED = 24
     EXPIRED = 25
     SELF_LATE = 26
+    LAG = 27
 
 
 #: The same for people: what a screen says behind the state's name.
@@ -83,4 +84,5 @@ WORDS: dict[Cause, str] = {
     Cause.MISALIGNED: "the hand is not aligned with the instrument",
     Cause.EXPIRED: "the grant's time is over",
     Cause.SELF_LATE: "the robot's own loop ran late",
+    Cause.LAG: "the instrument trails the hand too far",
 }

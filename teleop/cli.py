@@ -29,7 +29,10 @@ CONFIG: Final = Path("node.toml")
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; return its exit code."""
-    stranger = strangers({name: importlib.import_module(name) for name in PACKAGES})
+    try:
+        stranger = strangers({name: importlib.import_module(name) for name in PACKAGES})
+    except ImportError as error:
+        stranger = f"one of trocar's packages is not whole: {error}; install it anew"
     if stranger:
         return _fail(stranger)
     arguments = parser().parse_args(argv)
@@ -64,7 +67,8 @@ def strangers(packages: dict[str, ModuleType]) -> str:
 
 
 def _folder(package: ModuleType) -> str:
-    return str(Path(package.__file__).resolve().parents[1]) if package.__file__ else "nowhere"
+    file = getattr(package, "__file__", None)
+    return str(Path(file).resolve().parents[1]) if file else "nowhere"
 
 
 def parser() -> argparse.ArgumentParser:
@@ -164,14 +168,10 @@ def _up(arguments: argparse.Namespace) -> int:
 
 def _demo(arguments: argparse.Namespace) -> int:
     from teleop.node.demo import demo
+    from teleop.node.slices import Wish
 
-    return demo(
-        arguments.dir,
-        link=arguments.link,
-        rate_hz=arguments.rate,
-        seconds=arguments.seconds,
-        json_file=arguments.json,
-    )
+    wish = Wish(link=arguments.link, rate_hz=arguments.rate, seconds=arguments.seconds)
+    return demo(arguments.dir, wish, arguments.json)
 
 
 def _check(arguments: argparse.Namespace) -> int:
@@ -251,17 +251,17 @@ def _keys_revoke(arguments: argparse.Namespace) -> int:
 
 def _console(arguments: argparse.Namespace) -> int:
     from teleop.node.console import console, running_node
+    from teleop.node.slices import Wish
 
-    return console(
-        running_node(arguments.config, CONFIG),
+    wish = Wish(
         device=arguments.device,
         link=arguments.link,
         script=arguments.script,
         rate_hz=arguments.rate,
         seconds=arguments.seconds,
         skew_seed=arguments.skew_seed,
-        json_file=arguments.json,
     )
+    return console(running_node(arguments.config, CONFIG), wish, arguments.json)
 
 
 # What a person reads

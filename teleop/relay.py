@@ -123,7 +123,7 @@ class _Console(Generic[P]):
         self.newest: _Stream | None = None
 
     def stream(self, head: CommandHead) -> _Stream | None:
-        """The stream of a command; None when it would be one too many."""
+        """Find the stream of a command; None when it would be one too many."""
         key = (head.session, head.epoch, head.arm)
         newest = self.newest
         if newest is not None and newest.key == key:
@@ -214,7 +214,7 @@ class Relay(Generic[P]):
         return verdict
 
     def to_send(self, now_ns: int) -> list[Outgoing[P]]:
-        """What goes on now: the newest command of each stream, each robot's newest state."""
+        """Give what goes on now: the newest command of each stream, each robot's newest state."""
         out: list[Outgoing[P]] = []
         for console in self._consoles.values():
             for stream in console.streams.values():
@@ -239,8 +239,13 @@ class Relay(Generic[P]):
             out.append(Spoken(name, data + self._hop(now_ns - since_ns), peers))
         return out
 
+    @property
+    def is_busy(self) -> bool:
+        """Whether any console is attached."""
+        return bool(self._consoles)
+
     def take_records(self) -> list[Judged]:
-        """The records of the commands judged since the last call."""
+        """Take the records of the commands judged since the last call."""
         records, self._records = self._records, []
         return records
 

@@ -50,7 +50,7 @@ class Relayd:
             )
         )
         self._relay: Relay[Peer] = Relay(settings.hub.path, self._hub.incarnation)
-        runtime.loop.every(1000 * MS, self._count)
+        runtime.loop.every(1000 * MS, self._tick)
         runtime.ready()
 
     def close(self) -> None:
@@ -91,6 +91,10 @@ class Relayd:
             self._arrived_ns = 0
         for record in relay.take_records():
             self._flight.append(*record)
+
+    def _tick(self) -> None:
+        self._runtime.pm_qos.hold(self._relay.is_busy)
+        self._count()
 
     def _count(self) -> None:
         for counter, total in zip(self._counters, self._relay.counts, strict=True):

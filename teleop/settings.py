@@ -70,6 +70,7 @@ class NativedSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     signers : node devices whose grants are believed
     seconds : run time from the grant on; 0 = until stopped
     patience_s : how long a refused or unanswered request is repeated
+    yields : give way: replace nobody, and wait for the robot as long as it takes
     """
 
     process: ProcessSettings
@@ -81,3 +82,4 @@ class NativedSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     signers: tuple[str, ...]
     seconds: float = 0.0
     patience_s: float = 5.0
+    yields: bool = False

@@ -76,7 +76,7 @@ class Natived:
         self._clock = runtime.clock
         board = runtime.open_board((), GAUGES, HISTOGRAMS)
         self._gauges = {name: board.gauge(name) for name in GAUGES}
-        self._over = {name: 0 for name in SLICES}
+        self._over = dict.fromkeys(SLICES, 0)
         self._rtt = board.histogram("rtt_ns")
         self._dwell = tuple(board.histogram(name) for name in HISTOGRAMS[1:])
         self._sent = runtime.flight("sent", FIELDS, FLIGHT)
@@ -95,6 +95,8 @@ class Natived:
         self._period_ns = 1_000_000_000 // settings.operator.rate_hz
         self._pacer = Pacer(self._period_ns, now_ns)
         self._ask_at_ns = 0
+        self._replace = not settings.yields
+        self._yields = settings.yields
         self._patience_ns = int(settings.patience_s * 1e9)
         self._give_up_ns = now_ns + self._patience_ns
         self._errors = [0, 0]
@@ -137,7 +139,8 @@ class Natived:
         if now_ns >= self._ask_at_ns:
             self._ask_at_ns = now_ns + ANSWER_NS_MAX
             key = ec.generate_private_key(ec.SECP256R1())
-            self._session.send(self._operator.request(secrets.token_bytes(8), key))
+            request = secrets.token_bytes(8)
+            self._session.send(self._operator.request(request, key, replace=self._replace))
 
     def _answered(self, data: bytes) -> None:
         try:
@@ -200,6 +203,7 @@ class Natived:
                 self._gauges["cause"].set(event.cause)
             elif isinstance(event, Lost) and not self._released:
                 self._alarm.set(None)
+                self._replace = False  # whoever took the robot has it
                 self._ask_at_ns = 0
                 self._give_up_ns = self._clock.now_ns() + self._patience_ns
             elif isinstance(event, Refused):
@@ -220,7 +224,7 @@ class Natived:
 
     def _refused(self, event: Refused) -> None:
         now_ns = self._clock.now_ns()
-        if now_ns < self._give_up_ns:
+        if self._yields or now_ns < self._give_up_ns:
             self._ask_at_ns = now_ns + ASK_NS
             return
         sys.stderr.write(f"{event.reason}\n")

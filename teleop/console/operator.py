@@ -156,15 +156,15 @@ class Operator:
         return Tally(self._acknowledged, *self._tally)
 
     def request(
-        self, request: bytes, key: EllipticCurvePrivateKey, *, replace: bool = True
+        self, request: bytes, key: EllipticCurvePrivateKey, *, replace: bool
     ) -> bytes:
-        """The request for the session service.
+        """Make the request for the session service.
 
         Parameters
         ----------
         request : eight random bytes
         key : a P-256 key made for this request
-        replace : end the session that this console still holds, if any
+        replace : end the session that this console, or a script, still holds
         """
         settings, self._key = self.settings, key
         return encode(
@@ -182,7 +182,7 @@ class Operator:
         )
 
     def release(self) -> bytes | None:
-        """The message that gives the robot back; None without a session."""
+        """Make the message that gives the robot back; None without a session."""
         if self._grant is None:
             return None
         return encode(Release(54, self._grant.session))
@@ -223,7 +223,7 @@ class Operator:
         self._look(state, hops, now_ns)
 
     def to_send(self, intended_ns: int, now_ns: int) -> bytes | None:
-        """The command for the slot `intended_ns`; None until the robot was seen."""
+        """Make the command for the slot `intended_ns`; None until the robot was seen."""
         grant, keys = self._grant, self._keys
         if grant is None or keys is None or self._tick == 0:
             return None
@@ -265,7 +265,7 @@ class Operator:
         return self._seq
 
     def next_event(self) -> Seen | Refused | Lost | Entry | None:
-        """The oldest event that was not taken yet."""
+        """Take the oldest event."""
         return self._events.popleft() if self._events else None
 
     def _accept(self, data: bytes) -> None:
@@ -275,7 +275,10 @@ class Operator:
             raise GrantError(f"signer {grant.signer!r} is not known here")
         verify(data, signer)
         key = self._key
-        if key is None or grant.console_key != public_point(key) or grant.robot != self.settings.robot:
+        if key is None or (grant.console_key, grant.robot) != (
+            public_point(key),
+            self.settings.robot,
+        ):
             raise GrantError("it answers another request")
         self._keys = derive(data, key, grant.robot_key)
         self._grant = grant
@@ -328,7 +331,7 @@ class Operator:
 
 
 def _if_alike(old: tuple[Hand, bytes] | None, hand: Hand) -> bytes | None:
-    """An earlier setpoint, if it was given under the same pedals."""
+    """Give an earlier setpoint, if it was given under the same pedals."""
     if old is None:
         return None
     was = old[0]

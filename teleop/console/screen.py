@@ -132,8 +132,9 @@ def in_line(now: View, before: View | None) -> str:
     """Say in one plain line how it goes: for logs and pipes."""
     rtt = now.rtt.since(before.rtt if before else None)
     p50, p99 = (value_ns / US for value_ns in rtt.percentiles_ns[:2])
+    state = now.state.name if now.granted else "WAITING"
     return (
-        f"{now.state.name:<10} rtt {p50:.0f}/{p99:.0f}/{rtt.max_ns / US:.0f} us (p50/p99/max)  "
+        f"{state:<10} rtt {p50:.0f}/{p99:.0f}/{rtt.max_ns / US:.0f} us (p50/p99/max)  "
         f"error {now.error_mm:.2f} mm  sent {now.counts['seq']}  lost {now.lost}  "
         f"late {now.counts['late']}  merged {now.counts['merged']}  "
         f"missed {now.counts['missed']}"
@@ -148,6 +149,8 @@ def on_screen(now: View, before: View | None, title: str) -> Group:
 def _headline(now: View, title: str) -> Text:
     state = Text(f" {now.state.name} ", style=COLOURS[now.state])
     why = WORDS[now.cause] if now.state is not State.ENGAGED else ""
+    if not now.granted:
+        why = "no session; asking for the robot"
     return Text.assemble((title, "bold"), "   ", state, "  ", (why, "dim"))
 
 
@@ -182,10 +185,11 @@ def _misses(now: View) -> Text:
         "lost": now.lost,
         "late": counts["late"],
         "merged": counts["merged"],
-        "slots missed": counts["missed"],
-        "dropped at send": counts["dropped"],
-        "forged states": counts["unverified"],
+        "missed": counts["missed"],
+        "holds": counts["holds"],
     }
+    rare = {"dropped at send": counts["dropped"], "forged states": counts["unverified"]}
+    bad |= {name: count for name, count in rare.items() if count}
     text = Text(f"tracking error {now.error_mm:.2f} mm, rms {rms} mm   ")
     text.append(f"{counts['seq']:,} commands", style="dim")
     for name, count in bad.items():

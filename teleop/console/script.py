@@ -21,18 +21,18 @@ Path = Callable[[float], tuple[float, float, float]]
 
 
 def hold(_: float) -> tuple[float, float, float]:
-    """A hand at rest, m."""
+    """Rest, m."""
     return 0.0, 0.0, 0.0
 
 
 def figure8(t_s: float) -> tuple[float, float, float]:
-    """A figure of eight, 20 mm wide, at 0.5 Hz, in the x-y plane, m."""
+    """Draw a figure of eight, 20 mm wide, at 0.5 Hz, in the x-y plane, m."""
     phase = math.pi * t_s
     return 0.010 * math.sin(phase), 0.005 * math.sin(2.0 * phase), 0.0
 
 
 def tremor(t_s: float) -> tuple[float, float, float]:
-    """The figure of eight with a physiological tremor on it: 9 Hz, 0.2 mm in y and z, m."""
+    """Draw the figure of eight with a physiological tremor on it: 9 Hz, 0.2 mm in y and z, m."""
     x, y, z = figure8(t_s)
     phase = 2.0 * math.pi * 9.0 * t_s
     return x, y + 0.0002 * math.sin(phase), z + 0.0002 * math.cos(phase) - 0.0002

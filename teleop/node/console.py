@@ -28,7 +28,7 @@ from teleop.node.config import NodeConfig, load
 from teleop.node.errors import NodeError
 from teleop.node.rundir import RunDir, base_path, default_path, keeper_of, tail
 from teleop.node.signals import Signals
-from teleop.node.slices import console_slice
+from teleop.node.slices import Wish, console_slice
 from transport.io.mapping import Mapping
 from transport.telemetry.board import Board
 from transport.telemetry.header import TelemetryError
@@ -37,9 +37,9 @@ DEMO: Final = "demo"
 LOOK_S: Final = 0.5
 LINE_S: Final = 1.0
 START_PATIENCE_S: Final = 5.0
-GRANT_PATIENCE_S: Final = 10.0
 STOP_PATIENCE_S: Final = 1.0
 LAST_WORDS_BYTES: Final = 2_000
+EXIT_REFUSED: Final = 3  # of teleop.console.natived
 STALE: Final = "console-"
 
 
@@ -68,80 +68,33 @@ def running_node(asked: Path | None, usual: Path) -> NodeConfig:
     return load(Path(keeper.config))
 
 
-def console(
-    config: NodeConfig,
-    *,
-    device: str,
-    link: str,
-    script: str,
-    rate_hz: int,
-    seconds: float,
-    skew_seed: int | None = None,
-    json_file: Path | None = None,
-) -> int:
+def console(config: NodeConfig, wish: Wish, json_file: Path | None = None) -> int:
     """Run a scripted console until its time is over or we are told to stop.
 
     Raises
     ------
     ConsoleError : it got no robot; the text says why
     """
-    about = {"link": link, "script": script, "rate_hz": rate_hz, "seconds": seconds}
-    with (
-        Hand(
-            config,
-            console=device,
-            link=link,
-            script=script,
-            rate_hz=rate_hz,
-            seconds=seconds,
-            skew_seed=skew_seed,
-        ) as hand,
-        Signals() as signals,
-    ):
-        show(hand, f"{script} over {link}, {rate_hz} Hz", signals)
-        code = hand.stop()
-        last = hand.view()
-    if json_file is not None and last is not None:
-        write_json(json_file, {**about, **result(last)})
-    return code
+    with Signals() as signals, Hand(config, wish) as hand:
+        show(hand, signals)
+        hand.finish(STOP_PATIENCE_S, json_file)
+    return 0
 
 
 class Hand:
-    """A running hot process (`teleop.console.natived`), and its board.
+    """A running hot process (`teleop.console.natived`), and its board."""
 
-    Parameters are those of `teleop.node.slices.console_slice`.
-    """
-
-    def __init__(
-        self,
-        config: NodeConfig,
-        *,
-        console: str,
-        link: str,
-        script: str,
-        rate_hz: int,
-        seconds: float,
-        skew_seed: int | None,
-    ) -> None:
+    def __init__(self, config: NodeConfig, wish: Wish) -> None:
+        self.wish = wish
         clear_stale()
         self._run_dir = RunDir(base_path() / f"{STALE}{os.getpid()}")
         self._run_dir.prepare()
-        settings = console_slice(
-            config,
-            run_dir=str(self._run_dir.path),
-            console=console,
-            link=link,
-            script=script,
-            rate_hz=rate_hz,
-            seconds=seconds,
-            skew_seed=skew_seed,
-        )
+        settings = console_slice(config, wish, str(self._run_dir.path))
         name = settings.process.name
         path = self._run_dir.write(f"{name}.json", msgspec.json.encode(settings))
         self._log = self._run_dir.log_path(name)
         self._board_path = self._run_dir.path / "boards" / f"{name}.board"
         self._board: Board | None = None
-        self._last: View | None = None
         self._child = child.start(["-m", "teleop.console.natived", str(path)], log=self._log)
         self.pidfd = os.pidfd_open(self._child.pid)
 
@@ -165,17 +118,25 @@ class Hand:
                 self._board = Board.attach(Mapping.open(self._board_path).view)
         return None if self._board is None else view(self._board)
 
-    def stop(self, patience_s: float = STOP_PATIENCE_S) -> int:
-        """Let it give its robot back and end; return 0 when it did so as it should.
+    def finish(self, patience_s: float, json_file: Path | None) -> None:
+        """Let it give its robot back and end; write what the whole run showed.
 
         Raises
         ------
-        ConsoleError : it had failed
+        ConsoleError : it had failed, or got no robot
         """
         code = child.stop(self._child, patience_s)
+        if code == EXIT_REFUSED:
+            raise ConsoleError(f"no robot: {self.last_words()}")
         if code != 0:
             raise ConsoleError(f"the console ended with code {code}: {self.last_words()}")
-        return code
+        last = self.view()
+        if json_file is not None and last is not None:
+            wish = self.wish
+            about = {"link": wish.link, "script": wish.script, "rate_hz": wish.rate_hz}
+            run = {**about, "seconds": wish.seconds, **result(last)}
+            data = msgspec.json.format(msgspec.json.encode(run), indent=2)
+            json_file.write_bytes(data + b"\n")
 
     def last_words(self) -> str:
         """Return what it said last."""
@@ -183,12 +144,7 @@ class Hand:
         return said or "it said nothing"
 
 
-def show(
-    hand: Hand,
-    title: str,
-    signals: Signals,
-    news: Callable[[], list[str]] = lambda: [],
-) -> None:
+def show(hand: Hand, signals: Signals, news: Callable[[], list[str]] = lambda: []) -> None:
     """Show live lines until the console ends or we are told to stop: a screen, or plain lines.
 
     Parameters
@@ -197,19 +153,22 @@ def show(
 
     Raises
     ------
-    ConsoleError : no robot was granted in time
+    ConsoleError : the hot process does not start
     """
+    wish = hand.wish
+    title = f"{wish.script} over {wish.link}, {wish.rate_hz} Hz"
     terminal = Terminal()
     live = Live(console=terminal, auto_refresh=False) if terminal.is_terminal else None
     before: View | None = None
-    began_s = time.monotonic()
+    deadline_s = time.monotonic() + START_PATIENCE_S
     with live or contextlib.nullcontext():
         while hand.runs and not signals.wait(LOOK_S if live else LINE_S, hand.pidfd):
             for line in news():
                 terminal.print(line, markup=False, highlight=False)
             now = hand.view()
-            _check_granted(hand, now, time.monotonic() - began_s)
             if now is None:
+                if time.monotonic() > deadline_s:
+                    raise ConsoleError(f"the console does not start: {hand.last_words()}")
                 continue
             if live is not None:
                 live.update(on_screen(now, before, title), refresh=True)
@@ -219,20 +178,8 @@ def show(
             before = now
 
 
-def _check_granted(hand: Hand, now: View | None, waited_s: float) -> None:
-    if now is None and waited_s > START_PATIENCE_S:
-        raise ConsoleError(f"the console does not start: {hand.last_words()}")
-    if now is not None and not now.granted and waited_s > GRANT_PATIENCE_S:
-        raise ConsoleError(f"no robot was granted within {waited_s:.0f} s: {hand.last_words()}")
-
-
 def clear_stale() -> None:
     """Remove what consoles that were killed left behind."""
     for path in base_path().glob(f"{STALE}*"):
         if keeper_of(path) is None:
             shutil.rmtree(path, ignore_errors=True)
-
-
-def write_json(path: Path, content: dict[str, object]) -> None:
-    """Write a result for a program."""
-    path.write_bytes(msgspec.json.format(msgspec.json.encode(content), indent=2) + b"\n")

@@ -15,21 +15,19 @@ from typing import Final
 
 import msgspec
 
-from teleop.console.screen import result
 from teleop.node import child
 from teleop.node.commission import commission, ensure
 from teleop.node.config import NodeConfig, load
-from teleop.node.console import DEMO, Hand, show, write_json
+from teleop.node.console import DEMO, Hand, show
 from teleop.node.errors import NodeError
 from teleop.node.noded import Report, in_words
 from teleop.node.processes import CONSOLE, Process
 from teleop.node.rundir import Busy, keeper_of
 from teleop.node.signals import Signals
-from teleop.node.slices import process_slice, rows
+from teleop.node.slices import Wish, process_slice, rows
 from transport.io.clock import Skew
 from transport.io.keys import Role
 
-SCRIPT: Final = "figure8"
 READY_PATIENCE_S: Final = 20.0
 POLL_S: Final = 0.05
 HAND_PATIENCE_S: Final = 0.3  # of the two seconds that everything has to be gone in
@@ -37,7 +35,9 @@ NODE_PATIENCE_S: Final = 1.9
 STARTS_MAX: Final = 10
 REPORT_BYTES_MAX: Final = 1 << 20
 DAY_NS: Final = 86_400_000_000_000
-CONSOLES: Final = {"console": Role.CONSOLE, "script": Role.SCRIPT}
+HAND: Final = "demo"
+CONSOLES: Final = {HAND: Role.SCRIPT, "script": Role.SCRIPT, "console": Role.CONSOLE}
+FOREVER_S: Final = 1e6  # the demo's hand waits for as long as another console has the robot
 NODE_TOML: Final = f"""\
 # The demo's node. What is not here has the default of a production node.toml.
 
@@ -54,10 +54,8 @@ class DemoError(NodeError):
     """The demo's node did not come up."""
 
 
-def demo(
-    folder: Path, *, link: str, rate_hz: int, seconds: float, json_file: Path | None = None
-) -> int:
-    """Run the demo until Ctrl-C, or for `seconds` of motion; return the exit code.
+def demo(folder: Path, wish: Wish, json_file: Path | None = None) -> int:
+    """Run the demo until Ctrl-C, or for the seconds of motion wished; return the exit code.
 
     Raises
     ------
@@ -65,39 +63,14 @@ def demo(
     """
     config, file = furnish(folder)
     seed = secrets.randbits(31)
+    wish = wish._replace(device=HAND, patience_s=FOREVER_S, skew_seed=seed)
     with Signals() as signals, Node(file, seed) as node:
         if node.wait_until_ready(signals):
             _say(introduction(config, file, seed))
-            move(config, node, signals, link, rate_hz, seconds, seed, json_file)
+            with Hand(config, wish) as hand:
+                show(hand, signals, node.news)
+                hand.finish(HAND_PATIENCE_S, json_file)
         return node.stop()
-
-
-def move(
-    config: NodeConfig,
-    node: Node,
-    signals: Signals,
-    link: str,
-    rate_hz: int,
-    seconds: float,
-    seed: int,
-    json_file: Path | None,
-) -> None:
-    """Run the scripted hand, and show how it goes."""
-    with Hand(
-        config,
-        console="script",
-        link=link,
-        script=SCRIPT,
-        rate_hz=rate_hz,
-        seconds=seconds,
-        skew_seed=seed,
-    ) as hand:
-        show(hand, f"{SCRIPT} over {link}, {rate_hz} Hz", signals, node.news)
-        hand.stop(HAND_PATIENCE_S)
-        last = hand.view()
-    if json_file is not None and last is not None:
-        about = {"link": link, "script": SCRIPT, "rate_hz": rate_hz, "seconds": seconds}
-        write_json(json_file, {**about, **result(last)})
 
 
 def furnish(folder: Path) -> tuple[NodeConfig, Path]:
@@ -137,10 +110,11 @@ def introduction(config: NodeConfig, file: Path, seed: int) -> list[str]:
         f"metrics    http://{config.metrics.listen}/metrics",
         f"keys       {config.keys_dir}",
         "",
-        "Your own console, from another terminal (it takes the robot over from none, so stop",
-        "this hand first, or run a node without one: trocar up --config FILE):",
-        f"    trocar console --config {file} --link udp --script figure8 --seconds 10 --json F",
+        "Your own console, from another terminal; the demo's hand makes way for it:",
+        "    trocar console --link zmq --script tremor --seconds 10 --json FILE",
+        "A key for another device, and who has one already:",
         f"    trocar keys new my-console --role console --config {file}",
+        f"    trocar keys list --config {file}",
         "",
         "Ctrl-C stops everything and leaves nothing running.",
         "",

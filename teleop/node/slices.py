@@ -8,7 +8,7 @@ from __future__ import annotations
 import zlib
 from collections.abc import Callable
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 import msgspec
 
@@ -33,6 +33,28 @@ class WebdSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
 
     process: ProcessSettings
     listen: str
+
+
+class Wish(NamedTuple):
+    """What a scripted native console shall do.
+
+    Parameters
+    ----------
+    device : its device in the node's key directory
+    link : a word of `CARRIERS`
+    script : a name of `teleop.console.script.SCRIPTS`
+    seconds : of motion; 0 until stopped
+    patience_s : how long it asks for the robot
+    skew_seed : give it a clock of its own (demo, tests, bench)
+    """
+
+    device: str = "script"
+    link: str = "udp"
+    script: str = "figure8"
+    rate_hz: int = 1000
+    seconds: float = 0.0
+    patience_s: float = 10.0
+    skew_seed: int | None = None
 
 
 def slices(config: NodeConfig, skew_seed: int | None = None) -> dict[str, msgspec.Struct]:
@@ -69,36 +91,25 @@ def process_slice(
     )
 
 
-def console_slice(
-    config: NodeConfig,
-    *,
-    run_dir: str,
-    console: str,
-    link: str,
-    script: str,
-    rate_hz: int,
-    seconds: float,
-    skew_seed: int | None = None,
-) -> NativedSettings:
+def console_slice(config: NodeConfig, wish: Wish, run_dir: str) -> NativedSettings:
     """Return what a scripted native console is told that uses this node.
 
     Parameters
     ----------
-    run_dir : of the console's own
-    console : its device in the node's key directory
-    link : a word of `CARRIERS`
+    run_dir : of the console's own; it outlives no console, whatever the node does
     """
     return NativedSettings(
-        process=process_slice(config, CONSOLE, skew_seed, run_dir),
+        process=process_slice(config, CONSOLE, wish.skew_seed, run_dir),
         operator=OperatorSettings(
-            console=console, robot=config.robot.name, role=Role.SCRIPT, rate_hz=rate_hz
+            console=wish.device, robot=config.robot.name, role=Role.SCRIPT, rate_hz=wish.rate_hz
         ),
-        script=script,
-        link=_link(config, CARRIERS[link], config.relay.console, console),
+        script=wish.script,
+        link=_link(config, CARRIERS[wish.link], config.relay.console, wish.device),
         session=reachable(config.session.listen),
         session_server=config.session.identity,
         signers=(config.session.signer,),
-        seconds=seconds,
+        seconds=wish.seconds,
+        patience_s=wish.patience_s,
     )
 
 

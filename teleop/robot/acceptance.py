@@ -56,6 +56,6 @@ def accept(
 
 
 def ladder_of(grant: Grant) -> Ladder:
-    """The ladder that a grant puts in force; its `max_loop_ms` may only tighten the profile's."""
+    """Find the ladder that a grant puts in force; `max_loop_ms` may only tighten it."""
     ladder = LADDERS[Profile(grant.profile)]
     return ladder._replace(max_loop_ns=min(ladder.max_loop_ns, grant.max_loop_ms * MS))

@@ -283,7 +283,7 @@ class Agent:
     # What goes out -----------------------------------------------------------------------
 
     def next_event(self) -> Transition | Persist | None:
-        """The oldest event that was not taken yet."""
+        """Take the oldest event."""
         return self._events.popleft() if self._events else None
 
     def to_send(self, now_ns: int) -> list[Outgoing]:
@@ -317,7 +317,7 @@ class Agent:
         return bool(self._out or self._events)
 
     def take_records(self) -> list[Judged]:
-        """The records of the commands judged since the last call."""
+        """Take the records of the commands judged since the last call."""
         records, self._records = self._records, []
         return records
 
@@ -345,7 +345,7 @@ class Agent:
             self._end(Cause.EXPIRED, now_ns)
 
     def introduction(self) -> Boot:
-        """What the robot says to the session service about itself."""
+        """Say what the robot tells the session service about itself."""
         session = self.gate.session
         return Boot(
             kind=48,
@@ -377,7 +377,7 @@ class Agent:
             degraded = self.interlock.state is State.DEGRADED
             arm.follow(command, pending.setpoint, degraded=degraded, now_ns=now_ns)
             if degraded and arm.lag_m > self.settings.limits.lag_m_max:
-                self._hold(Cause.GAP, now_ns)
+                self._hold(Cause.LAG, now_ns)
             energy = self.interlock.state is State.ENGAGED
             self._out.append(Outgoing(To.DRIVER, encode(arm.servo(now_ns, energy=energy))))
             self._record(pending, Verdict.ADMITTED, now_ns, applied=True)

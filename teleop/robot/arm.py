@@ -121,7 +121,7 @@ class Arm:
         self.setpoint, self.lag_m = step.setpoint, step.lag_m
 
     def servo(self, now_ns: int, *, energy: bool) -> Servo:
-        """The message that tells the driver the present setpoint."""
+        """Make the message that tells the driver the present setpoint."""
         self.servo_ns = now_ns
         command = self._newest.command if self._newest else None
         flags = command.flags if command else 0
@@ -138,7 +138,7 @@ class Arm:
         )
 
     def state(self, now_ns: int) -> ArmState:
-        """This arm's part of the robot's state."""
+        """Give this arm's part of the robot's state."""
         newest = self._newest
         return ArmState(
             arm=self.number,

@@ -29,7 +29,7 @@ class Shape:
         self._reference = instrument
 
     def step(self, hand: Setpoint) -> Setpoint:
-        """The instrument's pose X_BT that this hand pose X_CH asks for; jaw is absolute."""
+        """Give the instrument's pose X_BT that this hand pose X_CH asks for; jaw is absolute."""
         h, r, scale = self._hand, self._reference, self._scale
         turn = _multiply(hand[3:7], (h.qw, -h.qx, -h.qy, -h.qz))
         return Setpoint(

@@ -2,7 +2,8 @@
 
 Rules
 -----
-1. A robot that is held is not granted again, except to its holder who asks to replace.
+1. A robot that is held is not granted again, except to its holder who asks to replace. A script
+   gives way to every console that asks so: it moves a simulated robot, and needs it for nobody.
 2. epoch = max(own store, what the robot says) + 1. The robot refuses anything not above its own.
 3. A grant reaches the console only after the robot accepted it.
 4. What a device may ask for is its key's role: a `console` is a surgeon, a `script` a script.
@@ -46,12 +47,21 @@ class Answer(NamedTuple):
     data: bytes
 
 
+class Holder(NamedTuple):
+    """Who holds a robot."""
+
+    console: str
+    session: bytes
+    role: Role
+
+
 class _Asked(NamedTuple):
     """A grant that its robot has not answered yet."""
 
     console: str
     request: bytes
     session: bytes
+    role: Role
     grant: bytes
     deadline_ns: int
 
@@ -71,18 +81,18 @@ class Authority:
         self.epoch = epoch
         self._robots: dict[str, Boot] = {}
         self._asked: dict[str, _Asked] = {}
-        self._holders: dict[str, tuple[str, bytes]] = {}  # robot -> console, session
+        self._holders: dict[str, Holder] = {}
 
     @property
-    def holders(self) -> dict[str, tuple[str, bytes]]:
-        """Who holds which robot: robot -> (console, session)."""
+    def holders(self) -> dict[str, Holder]:
+        """Who holds which robot."""
         return dict(self._holders)
 
     def introduced(self, boot: Boot) -> None:
         """Take what a robot says of itself; it ends our idea of a session that it no longer has."""
         self._robots[boot.robot] = boot
         holder = self._holders.get(boot.robot)
-        if holder is not None and holder[1] != boot.session:
+        if holder is not None and holder.session != boot.session:
             del self._holders[boot.robot]
 
     def request(
@@ -126,7 +136,7 @@ class Authority:
         )
         data = sign(grant, self._key)
         self._asked[request.robot] = _Asked(
-            console, request.request, session, data, now_ns + ANSWER_NS_MAX
+            console, request.request, session, Role(request.role), data, now_ns + ANSWER_NS_MAX
         )
         return [Answer(request.robot, data)]
 
@@ -139,23 +149,23 @@ class Authority:
         if not acceptance.accepted:
             reason = f"{robot} refused: {acceptance.reason}"
             return [Answer(asked.console, encode(Denied(52, asked.request, reason)))]
-        self._holders[robot] = (asked.console, asked.session)
+        self._holders[robot] = Holder(asked.console, asked.session, asked.role)
         return [Answer(asked.console, encode(Granted(51, asked.request, asked.grant)))]
 
     def released(self, console: str, release: Release) -> list[Answer]:
         """End the session that this console gives back; others' sessions it cannot end."""
         return [
-            self._revoke(robot, session, "released")
-            for robot, (holder, session) in self.holders.items()
-            if holder == console and session == release.session
+            self._revoke(robot, holder.session, "released")
+            for robot, holder in self.holders.items()
+            if holder.console == console and holder.session == release.session
         ]
 
     def revoked(self, console: str) -> list[Answer]:
         """End every session of a console whose key is no longer valid."""
         return [
-            self._revoke(robot, session, "key revoked")
-            for robot, (holder, session) in self.holders.items()
-            if holder == console
+            self._revoke(robot, holder.session, "key revoked")
+            for robot, holder in self.holders.items()
+            if holder.console == console
         ]
 
     def next_deadline_ns(self) -> int | None:
@@ -186,8 +196,10 @@ class Authority:
         if request.robot in self._asked:
             return f"{request.robot} is being granted to {self._asked[request.robot].console}"
         holder = self._holders.get(request.robot)
-        if holder is not None and not (holder[0] == console and request.replace):
-            return f"{request.robot} is held by {holder[0]}"
+        if holder is not None:
+            gives_way = holder.console == console or holder.role is Role.SCRIPT
+            if not (gives_way and request.replace):
+                return f"{request.robot} is held by {holder.console}"
         return ""
 
     def _revoke(self, robot: str, session: bytes, reason: str) -> Answer:

@@ -118,9 +118,9 @@ class Sessiond:
 
     def _tick(self) -> None:
         if self._keyring.refresh():
-            for console, _ in self._authority.holders.values():
-                if self._keyring.named(console) is None:
-                    self._deliver(self._authority.revoked(console))
+            for holder in self._authority.holders.values():
+                if self._keyring.named(holder.console) is None:
+                    self._deliver(self._authority.revoked(holder.console))
         self._deliver(self._authority.handle_deadline(self._clock.now_ns()))
         self._sessions.set(len(self._authority.holders))
 

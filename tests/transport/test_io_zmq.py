@@ -1,5 +1,8 @@
 """The pump: nothing that arrived stays unseen, nothing that cannot leave waits."""
 
+import subprocess
+import sys
+
 import zmq
 
 from transport.io.zmq import PARTS_MAX, Happened, Port, Tuning, bound_to, tune, watch
@@ -135,3 +138,28 @@ def test_a_publisher_survives_its_subscribers(world):
         reader.close()
         reader.close()
     world.run_for(0.02)
+
+
+def test_a_peer_that_floods_and_hangs_up_while_we_stall_does_not_end_us():
+    # With ZMTP heartbeats, libzmq 4.3.5 aborts the process here, every time.
+    program = (
+        "import time, zmq\n"
+        "from transport.io.zmq import RECEIVE_HWM, Tuning, bound_to, tune\n"
+        "ours, theirs = zmq.Context(), zmq.Context()\n"
+        "router = tune(ours.socket(zmq.ROUTER))\n"
+        "router.bind('tcp://127.0.0.1:*')\n"
+        "dealer = tune(theirs.socket(zmq.DEALER), Tuning(hwm=100_000))\n"
+        "dealer.connect(bound_to(router))\n"
+        "dealer.sndtimeo = 5000\n"
+        "for _ in range(10 * RECEIVE_HWM): dealer.send(bytes(300))\n"
+        "time.sleep(0.1)\n"
+        "theirs.destroy(linger=0)\n"
+        "time.sleep(0.3)\n"
+        "router.recv(zmq.NOBLOCK)\n"
+        "print('alive')\n"
+        "ours.destroy(linger=0)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=30, check=False
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, "alive\n", "")

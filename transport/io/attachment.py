@@ -5,8 +5,10 @@ Rules
 - The first message after every handshake is `Attach`; it is repeated until it is answered.
 - libzmq never retries after a refused handshake. So its monitor is watched, and a refused
   socket is replaced after a pause that doubles from 20 ms to 1 s.
-- A ping goes out every 100 ms. One second without anything heard means a new socket: the relay
-  may have died, restarted, or forgotten us.
+- A ping goes out every 100 ms. Ten in a row with nothing heard since mean a new socket: the
+  relay may have died, or forgotten us. Pings are counted, not time: a process that was stopped
+  for a second has asked nothing, and must not blame the relay for its own silence.
+- After such a pause of our own, Attach is said again: the relay may have let go of us.
 - Nothing is ever sent for the sake of an old connection: libzmq's queue goes with it.
 """
 
@@ -21,14 +23,14 @@ from transport.io.keys import Keyring
 from transport.io.link import LinkSettings, LinkStats
 from transport.io.process import Runtime
 from transport.io.zmq import REFUSALS, Happened, Port, watch
-from transport.link.heartbeat import Heartbeat
 from transport.link.rtt import MinFilter
 from transport.wire.codec import Registry, encode
 from transport.wire.errors import WireError
 from transport.wire.messages import VOCABULARY, Attach, Attached, Clock, Refused
 
 PING_NS = 100_000_000
-SILENCE_NS = 1_000_000_000
+UNANSWERED_MAX = 10
+STALL_NS = 1_000_000_000
 PAUSE_NS_MIN, PAUSE_NS_MAX = 20_000_000, 1_000_000_000
 TICK_NS = 20_000_000
 
@@ -83,7 +85,8 @@ class Attachment:
         self._port: Port | None = None
         self._monitor: Port | None = None
         self._pause_ns = PAUSE_NS_MIN
-        self._life = Heartbeat(PING_NS, SILENCE_NS, self._now_ns())
+        self._unanswered = 0
+        self._asked_ns = self._ticked_ns = self._now_ns()
         self._open_at_ns: int | None = None
         self._open()
         self._ticks = runtime.loop.every(TICK_NS, self._tick)
@@ -103,8 +106,7 @@ class Attachment:
 
         Only for bytes that are proven to be the relay's.
         """
-        now_ns = self._now_ns()
-        self._life.heard(now_ns)
+        self._unanswered = 0
         if len(data) < 3 or data[0] == _ARRAY16 or data[2] > _LINK_KIND_MAX:
             return False
         try:
@@ -113,7 +115,7 @@ class Attachment:
             self._refused(f"the relay's answer: {error}")
             return True
         if isinstance(message, Clock):
-            self.rtt.add(message.t1, message.t2, message.t3, now_ns)
+            self.rtt.add(message.t1, message.t2, message.t3, self._now_ns())
         elif isinstance(message, Attached):
             self.attached = message
             self._pause_ns = PAUSE_NS_MIN
@@ -125,8 +127,8 @@ class Attachment:
 
     def ping(self) -> None:
         """Ask the relay's clock now; the answer is a sign of life and a round trip."""
-        self._life.sent(self._now_ns())
-        self._ping(encode(Clock(3, self._now_ns(), 0, 0)))
+        self._asked()
+        self._ping(encode(Clock(3, self._asked_ns, 0, 0)))
 
     def close(self) -> None:
         """Close for good."""
@@ -135,7 +137,7 @@ class Attachment:
 
     def _open(self) -> None:
         self._open_at_ns = None
-        self._life = Heartbeat(PING_NS, SILENCE_NS, self._now_ns())
+        self._unanswered = 0
         runtime = self._runtime
         socket = curve.client_socket(
             runtime.context, zmq.DEALER, self._identity, self._server, self._endpoint
@@ -150,7 +152,7 @@ class Attachment:
 
     def _happened(self, event: Happened) -> None:
         if event == Happened.SUCCEEDED:
-            self._life.heard(self._now_ns())
+            self._unanswered = 0
             self._ask()
         elif event in REFUSALS:
             self._refused(f"handshake: {event.name}")
@@ -158,20 +160,26 @@ class Attachment:
 
     def _tick(self) -> None:
         now_ns = self._now_ns()
+        stalled = now_ns - self._ticked_ns > STALL_NS
+        self._ticked_ns = now_ns
         if self._open_at_ns is not None:
             if now_ns >= self._open_at_ns:
                 self._open()
-        elif self._life.silent(now_ns):
-            self._lose()
-        elif self._life.due(now_ns):
-            if self.attached is None:
+        elif now_ns - self._asked_ns >= PING_NS:
+            if self._unanswered >= UNANSWERED_MAX:
+                self._lose()
+            elif self.attached is None or stalled:
                 self._ask()
             else:
                 self.ping()
 
     def _ask(self) -> None:
-        self._life.sent(self._now_ns())
+        self._asked()
         self.send(self._attach)
+
+    def _asked(self) -> None:
+        self._asked_ns = self._now_ns()
+        self._unanswered += 1
 
     def _refused(self, reason: str) -> None:
         self.stats.refused += 1

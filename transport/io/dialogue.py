@@ -29,7 +29,7 @@ SILENCE_NS = 2_000_000_000
 PAUSE_NS_MIN, PAUSE_NS_MAX = 20_000_000, 1_000_000_000
 CALLERS_MAX = 64
 #: A grant and its answer may wait behind one another: these are not commands.
-TUNING = Tuning(hwm=64, heartbeat_ms=200)
+TUNING = Tuning(hwm=64)
 
 _KIND = 2  # where a fixarray message has its kind
 

@@ -125,6 +125,7 @@ class Loop:
         self._loop = uvloop.new_event_loop()
         self._loop.set_exception_handler(self._failed)
         self._code = 0
+        self._stopping = False
         self._sweeps: list[Callable[[], None]] = []
         self._tick: Every | None = None
         self.call_soon = self._loop.call_soon
@@ -163,20 +164,23 @@ class Loop:
 
     def run(self) -> int:
         """Run until `stop`, SIGTERM or SIGINT; return the exit code."""
-        self._code = 0
         for number in (signal.SIGTERM, signal.SIGINT):
             self._loop.add_signal_handler(number, self.stop)
         try:
             self._loop.run_forever()
         finally:
+            self._stopping = False
             for number in (signal.SIGTERM, signal.SIGINT):
                 self._loop.remove_signal_handler(number)
-        return self._code
+        code, self._code = self._code, 0
+        return code
 
     def stop(self, code: int = 0) -> None:
-        """End `run`. The worst code asked for wins."""
+        """End `run`, or the next one if it is not running. The worst code asked for wins."""
         self._code = max(self._code, code)
-        self._loop.stop()
+        if not self._stopping:  # a second stop would be left over, and end the next run
+            self._stopping = True
+            self._loop.stop()
 
     def close(self) -> None:
         """Close the loop and the safety tick; readers must be gone by then."""

@@ -8,6 +8,12 @@ Rules
   pump drains until empty, every send looks again, and a 2 ms tick looks once more.
 - A pump takes at most `limit` messages before the others have their turn.
 - Nothing blocks and nothing lingers: what cannot be sent now is old motion, and is dropped.
+- No ZMTP heartbeats. In libzmq 4.3.5 a heartbeat that falls due while a receive queue is full
+  and its peer has just hung up aborts the whole process (`!_io_error`, stream_engine_base.cpp):
+  after half a second of SIGSTOP, or at a peer's will. Ends beat in their own messages instead;
+  TCP's keep-alive and user timeout clear away connections to dead machines.
+- For the same reason, and so that a pass sees everything, the receive queue is deep: what
+  bounds the age of motion is not a queue's length but the drain to the newest.
 """
 
 from __future__ import annotations
@@ -23,11 +29,13 @@ from transport.io.loop import Loop
 
 PARTS_MAX = 4  # our messages have one part, or two behind a routing id
 PUMP_MAX = 256
-HWM = 8  # frames; more would only be older motion (kernel buffers hold hundreds beside)
-HEARTBEAT_MS = 20
+HWM = 8  # frames that may wait to leave; more would only be older motion
+RECEIVE_HWM = 1024
 TOS_EF = 0xB8  # DSCP expedited forwarding
 HANDSHAKE_MS_MAX = 1000  # a half-open connection lives no longer
-READ_BYTES_MAX = 16_384  # libzmq hangs up beyond; smaller limits are refused by name above it
+READ_BYTES_MAX = 8_192  # libzmq hangs up beyond; smaller limits are refused by name above it
+CONNECT_MS_MAX = 1000
+UNACKNOWLEDGED_MS_MAX = 2000
 
 _NOBLOCK = int(zmq.NOBLOCK)
 _SENDMORE = _NOBLOCK | int(zmq.SNDMORE)
@@ -45,13 +53,11 @@ class Tuning(NamedTuple):
 
     Parameters
     ----------
-    hwm : frames that wait in each direction and connection
-    heartbeat_ms : a peer is pinged so often and given up after three silent periods; 0 = never
+    hwm : frames that may wait to leave, each connection
     read_bytes_max : a larger part ends its connection
     """
 
     hwm: int = HWM
-    heartbeat_ms: int = HEARTBEAT_MS
     read_bytes_max: int = READ_BYTES_MAX
 
 
@@ -61,16 +67,20 @@ TUNING = Tuning()
 def tune(socket: Socket, tuning: Tuning = TUNING) -> Socket:
     """Set what every socket of ours has in common, before it binds or connects."""
     socket.linger = 0
-    socket.sndhwm = socket.rcvhwm = tuning.hwm
+    socket.sndhwm = tuning.hwm
+    socket.rcvhwm = RECEIVE_HWM
     socket.maxmsgsize = tuning.read_bytes_max
     socket.immediate = 1  # never queue for a connection that does not exist yet
     socket.handshake_ivl = HANDSHAKE_MS_MAX
     socket.reconnect_ivl = 20
     socket.reconnect_ivl_max = 200
     socket.tos = TOS_EF
-    if tuning.heartbeat_ms:
-        socket.heartbeat_ivl = tuning.heartbeat_ms
-        socket.heartbeat_timeout = 3 * tuning.heartbeat_ms
+    socket.connect_timeout = CONNECT_MS_MAX
+    socket.tcp_maxrt = UNACKNOWLEDGED_MS_MAX
+    socket.tcp_keepalive = 1
+    socket.tcp_keepalive_idle = 2  # seconds, and two probes a second apart
+    socket.tcp_keepalive_intvl = 1
+    socket.tcp_keepalive_cnt = 2
     if socket.type == zmq.ROUTER:
         # Say so when a peer is gone. Routing ids are libzmq's own, fresh for each connection;
         # without handover nobody can take an id, and with it the stream, of somebody else.

@@ -76,6 +76,7 @@ class Refused(Message, frozen=True):
     """A request was refused; `reason` is a sentence for a person."""
 
     KIND: ClassVar[int] = 4
+    BYTES_MAX: ClassVar[int] = 1024
     kind: Literal[4]
     reason: Text
 
@@ -119,10 +120,10 @@ def decode_hops(hops: bytes) -> list[Hop]:
     """
     unpacker = msgpack.Unpacker(max_buffer_size=len(hops) or 1, max_array_len=5)
     unpacker.feed(hops)
+    records: list[Hop] = []
     try:
-        records = [msgspec.convert(record, Hop) for record in unpacker]
+        while unpacker.tell() < len(hops):  # iterating would end quietly within a record
+            records.append(msgspec.convert(unpacker.unpack(), Hop))
     except (msgpack.UnpackException, msgspec.ValidationError, ValueError, TypeError) as error:
-        raise Malformed(f"hop record: {error}") from None
-    if unpacker.tell() != len(hops):
-        raise Malformed("hop record: cut short")
+        raise Malformed(f"hop record: {error!r}") from None
     return records

@@ -1,0 +1,307 @@
+"""Attack a running node of this machine, as a process of ordinary priority, for a bounded time.
+
+Each attack is a row: what it does, and the counters that must rise because of it. It aims at the
+processes of one run directory, on loopback, and ends by itself.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import os
+import random
+import resource
+import socket
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from bench import forge
+from bench.forge import Device, Place, device
+from safety.grant import Grant, Release, Request, Revoke, public_point
+from safety.messages import Ceiling
+from transport.io import keys
+from transport.io.keys import Keyring, Role
+from transport.wire.codec import Message, encode
+
+SECONDS_MAX = 60.0
+HALF_OPEN = 300
+"""Connections on each TCP port that say nothing, or nonsense."""
+UDP_RATE_HZ = 10_000
+DEVICE_RATE_HZ = 12_000
+"""Three times what a relay takes from one device."""
+TALK_RATE_HZ = 2_000
+KNOCK_RATE_HZ = 50
+LATER = 1 << 40  # a datagram counter that no honest sender reaches: it must be deciphered to fail
+
+CONSOLE, GUARD, SESSION, ROBOT = "evil-script", "evil-guard", "evil-session", "evil-robot"
+ROLES = {
+    CONSOLE: Role.SCRIPT,
+    GUARD: Role.GUARD,
+    SESSION: Role.SESSION,
+    ROBOT: Role.ROBOT,
+}
+"""The attackers' own devices: every one of them has a key that the node knows."""
+
+
+class Counter(NamedTuple):
+    """A counter on a process's board."""
+
+    process: str
+    name: str
+
+
+def hub(cause: str) -> Counter:
+    """Name a refusal at the relay's doors."""
+    return Counter("relayd", f'hub_refused_total{{cause="{cause}"}}')
+
+
+def relay(verdict: str) -> Counter:
+    """Name a verdict of the relay."""
+    return Counter("relayd", f'relay_total{{verdict="{verdict}"}}')
+
+
+def gate(verdict: str) -> Counter:
+    """Name a verdict of the robot's gate."""
+    return Counter("robotd", f'gate_total{{verdict="{verdict}"}}')
+
+
+def robot(cause: str) -> Counter:
+    """Name a refusal at the robot's other sockets."""
+    return Counter("robotd", f'robot_refused_total{{cause="{cause}"}}')
+
+
+def session(cause: str) -> Counter:
+    """Name a refusal at the session service."""
+    return Counter("sessiond", f'session_refused_total{{cause="{cause}"}}')
+
+
+class Attack(NamedTuple):
+    """One way to misbehave.
+
+    Parameters
+    ----------
+    run : does it until the time (raw monotonic seconds) is over; returns how often it struck
+    refused : counters that must rise
+    """
+
+    name: str
+    words: str
+    run: Callable[[Place, float], int]
+    refused: tuple[Counter, ...]
+
+
+def arm(place: Place) -> None:
+    """Give the attackers their keys."""
+    known = {found.name for found in keys.list_devices(place.keys) if not found.revoked}
+    for name, role in ROLES.items():
+        if name not in known:
+            keys.new(place.keys, name, role)
+
+
+def garbage(place: Place, end: float) -> int:
+    """Keep 300 connections on each TCP port that say nothing or nonsense, and open them again."""
+    resource.setrlimit(resource.RLIMIT_NOFILE, (resource.getrlimit(resource.RLIMIT_NOFILE)[1],) * 2)
+    held: list[socket.socket] = []
+    made = 0
+    for _ in paced(HALF_OPEN * len(place.tcp_ports), end):
+        if len(held) >= HALF_OPEN * len(place.tcp_ports):
+            held.pop(0).close()
+        with contextlib.suppress(OSError):
+            one = socket.create_connection(("127.0.0.1", random.choice(place.tcp_ports)), 0.2)
+            held.append(one)
+            made += 1
+            if made % 2:
+                one.send(os.urandom(64))
+    for one in held:
+        one.close()
+    return made
+
+
+def strangers(place: Place, end: float) -> int:
+    """Knock at every door with keys that nobody knows, and with keys for other doors."""
+    known, knocks = Keyring.load(place.keys), 0
+    doors = (
+        (None, place.console_door, place.relay),
+        (None, place.guard, place.robot),
+        (CONSOLE, place.robot_door, place.relay),
+        (ROBOT, place.console_door, place.relay),
+    )
+    held: list[Device] = []
+    for _ in paced(KNOCK_RATE_HZ, end):
+        name, door, server = doors[knocks % len(doors)]
+        identity = None if name is None else known.identity(name)
+        held.append(Device(identity, known.server(place.session_server), door))
+        knocks += 1
+        if len(held) > KNOCK_RATE_HZ:
+            held.pop(0).close()
+    for one in held:
+        one.close()
+    return knocks
+
+
+def udp_random(place: Place, end: float) -> int:
+    """Throw random bytes at the relay's UDP port."""
+    sent = 0
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as wire:
+        for _ in paced(UDP_RATE_HZ, end):
+            sent += wire.sendto(random.randbytes(300), ("127.0.0.1", place.datagrams)) > 0
+    return sent
+
+
+def udp_forged(place: Place, end: float) -> int:
+    """Throw datagrams of connections that exist: old ones again, and new ones with bad ciphers."""
+    heard = forge.sniff(place.datagrams, 16)
+    sent = 0
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as wire:
+        for _ in paced(UDP_RATE_HZ, end):
+            old = heard[sent % len(heard)]
+            later = old[:4] + (LATER + sent).to_bytes(8, "big") + random.randbytes(250)
+            wire.sendto(old if sent % 4 == 0 else later, ("127.0.0.1", place.datagrams))
+            sent += 1
+    return sent
+
+
+def console_flood(place: Place, end: float) -> int:
+    """Send well-formed commands of the rightful session with forged tags, faster than is taken."""
+    with device(place, CONSOLE, place.console_door) as rogue:
+        rogue.attach(place.robot)
+        head, sent = rogue.state(), 0
+        for _ in paced(DEVICE_RATE_HZ, end):
+            if sent % 64 == 0:
+                head = rogue.state()
+            sent += rogue.try_to_say(forge.command(head, seq=sent + 1))
+    return sent
+
+
+def malformed(place: Place, end: float) -> int:
+    """Send every broken form of a command, again and again, within what is taken."""
+    with device(place, CONSOLE, place.console_door) as rogue:
+        rogue.attach(place.robot)
+        head, sent = rogue.state(), 0
+        for number in paced(TALK_RATE_HZ, end):
+            if number % 500 == 0:
+                head = rogue.state()
+                broken = forge.broken(forge.command(head, seq=sent + 1))
+            sent += rogue.try_to_say(broken[sent % len(broken)].data)
+    return sent
+
+
+def guard_flood(place: Place, end: float) -> int:
+    """Send forged grants, ceilings and revocations to the robot with keys that know no better."""
+    known = Keyring.load(place.keys)
+    with (
+        Device(known.identity(GUARD), known.server(place.robot), place.guard) as lesser,
+        Device(known.identity(SESSION), known.server(place.robot), place.guard) as greater,
+    ):
+        sent = 0
+        for _ in paced(TALK_RATE_HZ, end):
+            message = FORGED[sent % len(FORGED)](place)
+            sent += (lesser, greater)[sent % 2].try_to_say(encode(message))
+    return sent
+
+
+def session_flood(place: Place, end: float) -> int:
+    """Ask for a robot that somebody else holds, and give back what one does not have."""
+    known = Keyring.load(place.keys)
+    with Device(known.identity(CONSOLE), known.server(place.session_server), place.session) as rogue:
+        sent = 0
+        for _ in paced(TALK_RATE_HZ, end):
+            message = request(place) if sent % 2 else Release(54, b"not mine")
+            sent += rogue.try_to_say(encode(message))
+            while rogue.hear(0.0) is not None:
+                pass
+    return sent
+
+
+def forged_grant(place: Place) -> Grant:
+    """Write a grant that nobody signed."""
+    point = public_point(ec.derive_private_key(7, ec.SECP256R1()))
+    return Grant(
+        50, b"invented", place.robot, bytes(8), point, CONSOLE, point, 1, 1 << 40, bytes(32), 1,
+        1000, 60, 1.0, False, "", 3600, "node", bytes(64),
+    )  # fmt: skip
+
+
+def ceiling(place: Place, source: str = "monitor", max_state: int = 7) -> Ceiling:
+    """Write a ceiling in the name of `source`."""
+    return Ceiling(19, source, place.robot, max_state, "invented", 60_000)
+
+
+def request(place: Place, *, replace: bool = False) -> Request:
+    """Write a request for the robot."""
+    point = public_point(ec.derive_private_key(7, ec.SECP256R1()))
+    return Request(49, os.urandom(8), place.robot, 2, point, 1, 1000, 1.0, replace)
+
+
+FORGED: tuple[Callable[[Place], Message], ...] = (
+    forged_grant,
+    forged_grant,
+    lambda _: Revoke(55, b"invented", "invented"),
+    lambda _: Revoke(55, b"invented", "invented"),
+    ceiling,
+    ceiling,
+    lambda place: request(place),
+    lambda _: Release(54, b"invented"),
+)
+"""What is not for a device without the right to say: each once for either attacker."""
+
+# fmt: off
+ATTACKS = (
+    #      name             in words                                       who        must count
+    Attack("garbage",       "300 half-open or babbling connections a port", garbage,
+           (hub("handshake"), robot("handshake"), session("handshake"))),
+    Attack("strangers",     "unknown keys, and keys for other doors",       strangers,
+           (hub("unknown_key"), hub("wrong_role"))),
+    Attack("udp-random",    "random datagrams",                             udp_random,
+           (hub("connection"),)),
+    Attack("udp-forged",    "datagrams replayed, and with bad ciphers",     udp_forged,
+           (hub("forged"), hub("replayed"))),
+    Attack("console-flood", "an authenticated console's forged commands",   console_flood,
+           (hub("rate"), gate("tag"))),
+    Attack("malformed",     "every broken form of a command",               malformed,
+           (relay("malformed"), relay("field"), hub("oversized"), gate("field"), gate("tag"))),
+    Attack("guard-flood",   "forged grants, ceilings and revocations",      guard_flood,
+           (robot("rate"), robot("forbidden"), robot("grant"))),
+    Attack("session-flood", "claims to another console's session",          session_flood,
+           (session("rate"), session("denied"))),
+)
+# fmt: on
+BY_NAME = {attack.name: attack for attack in ATTACKS}
+
+
+def paced(rate_hz: int, end: float) -> Iterator[int]:
+    """Yield `rate_hz` numbers a second until the time is over; what was missed is not made up."""
+    number, start = 0, time.monotonic()
+    while (now := time.monotonic()) < end:
+        due = int((now - start) * rate_hz)
+        if due - number > rate_hz // 20 + 1:  # stood still: a burst is not the rate
+            start = now - number / rate_hz
+            due = number + 1
+        while number < due:
+            yield number
+            number += 1
+        time.sleep(0.001)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one attack on the node of a run directory."""
+    parser = argparse.ArgumentParser(prog="bench.attacks", description=__doc__)
+    parser.add_argument("attack", choices=sorted(BY_NAME))
+    parser.add_argument("--run-dir", type=Path, required=True)
+    parser.add_argument("--seconds", type=float, required=True)
+    parser.add_argument("--struck", type=Path, help="file for the number of strikes, at the end")
+    arguments = parser.parse_args(argv)
+    end = time.monotonic() + min(arguments.seconds, SECONDS_MAX)
+    struck = BY_NAME[arguments.attack].run(forge.place(arguments.run_dir), end)
+    if arguments.struck is not None:
+        arguments.struck.write_text(str(struck))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,37 @@
+"""Writes the protocol's reference and its test vectors from the code, so that they cannot differ.
+
+    protocol.template.md   the prose, by hand, with a mark where a table belongs
+    fields.py              what a message's fields are: types from the code, words from docstrings
+    tables.py              every table and number that a mark may ask for
+    hexview.py             bytes with their meaning beside them
+    vectors.py             one session from its grant to its datagrams, always with the same keys
+
+`make docs` writes `docs/protocol.md` and `docs/vectors.json`; a test holds them to this.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+from docs.generate import tables, vectors
+
+FOLDER = Path(__file__).parent
+_MARK = re.compile(r"<!-- (\w+)((?: \w+)*) -->")
+_NUMBER = re.compile(r"\{(\w+)\}")
+
+
+def render() -> dict[Path, str]:
+    """Return every generated file's text by its path."""
+    return {
+        FOLDER.parent / "protocol.md": protocol(),
+        FOLDER.parent / "vectors.json": json.dumps(vectors.build(), indent=1) + "\n",
+    }
+
+
+def protocol() -> str:
+    """Fill the template: `<!-- table argument -->` by a table, `{name}` by a number."""
+    text = (FOLDER / "protocol.template.md").read_text()
+    text = _MARK.sub(lambda mark: tables.TABLES[mark[1]](*mark[2].split()), text)
+    return _NUMBER.sub(lambda number: tables.NUMBERS[number[1]], text)

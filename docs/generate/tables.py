@@ -1,0 +1,245 @@
+"""Every table and number of the reference, read from the code that decides it."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Callable, Iterable
+from enum import IntEnum
+
+from docs.generate import vectors
+from docs.generate.fields import BY_NAME, MESSAGES, VOCABULARIES, first_line, members, rows
+from docs.generate.hexview import annotate, plain
+from safety import deadline, driver, grant, interlock, messages, profile, state
+from safety.gate import Verdict
+from teleop.node.config import LISTENERS, NodeConfig
+from teleop.robot import agent, arm, engagement, robotd
+from teleop.session import sessiond
+from teleop.sim import arm as simulated
+from teleop.topics import TOPICS
+from transport.io import attachment, dialogue, hub
+from transport.io.datagram import Direction
+from transport.link import age, replay, sequence
+from transport.wire import codec, errors, vector
+
+MS = 1_000_000
+
+#: Who says a message to whom.
+FLOW = {
+    "Attach": "end → relay",
+    "Attached": "relay → end",
+    "Clock": "both ways",
+    "Refused": "relay → end; robot → bedside",
+    "Command": "console → relay → robot",
+    "RobotState": "robot → relay → console",
+    "Event": "robot → guards",
+    "Ceiling": "a source → robot",
+    "Bedside": "bedside → robot",
+    "Measure": "driver → robot",
+    "Servo": "robot → driver",
+    "Stop": "robot → driver",
+    "Boot": "robot → sessions",
+    "Request": "console → sessions",
+    "Grant": "sessions → robot",
+    "Granted": "sessions → console",
+    "Denied": "sessions → console",
+    "Acceptance": "robot → sessions",
+    "Release": "console → sessions",
+    "Revoke": "sessions → robot",
+}
+#: The numbers that the prose mentions, by the name in its braces.
+NUMBERS = {
+    "version": str(codec.VERSION),
+    "message_max": str(codec.MESSAGE_BYTES_MAX),
+    "hops_max": str(codec.HOPS_BYTES_MAX),
+    "tag_bytes": str(messages.TAG_BYTES),
+    "unit_tolerance": f"{vector.UNIT_TOLERANCE:g}",
+    "ping_ms": str(attachment.PING_NS // MS),
+    "reopen_s": str(attachment.SILENCE_NS // (1000 * MS)),
+    "pause_min_ms": str(attachment.PAUSE_NS_MIN // MS),
+    "pause_max_s": str(attachment.PAUSE_NS_MAX // (1000 * MS)),
+    "detach_s": str(hub.SILENCE_NS // (1000 * MS)),
+    "rate_hz": str(hub.RATE_HZ),
+    "burst": str(hub.BURST),
+    "console_frame_max": str(hub.FRAME_BYTES_MAX[hub.CONSOLE]),
+    "robot_frame_max": str(hub.FRAME_BYTES_MAX[hub.ROBOT]),
+    "dialogue_ms": str(dialogue.CLOCK_NS // MS),
+    "dialogue_silence_s": str(dialogue.SILENCE_NS // (1000 * MS)),
+    "replay_width": str(replay.WIDTH),
+    "ticks": str(age.TICKS),
+    "floor_s": str(age.FLOOR_WINDOW_NS // (1000 * MS)),
+    "jump_max": str(sequence.JUMP_MAX),
+    "fresh_frames": str(engagement.FRESH_FRAMES),
+    "resume_s": str(engagement.RESUME_NS_MAX // (1000 * MS)),
+    "aligned_deg": "5",
+    "near_mm": f"{arm.NEAR_M * 1000:g}",
+    "hand_min_ms": str(deadline.HAND_NS_MIN // MS),
+    "hand_max_ms": str(deadline.HAND_NS_MAX // MS),
+    "recovery_ms": str(profile.LADDERS[profile.Profile.NATIVE].recovery_ns // MS),
+    "servo_ms": str(agent.SERVO_NS_MAX // MS),
+    "measure_ms": str(agent.MEASURE_NS_MAX // MS),
+    "valid_ms": str(driver.VALID_FOR_US // 1000),
+    "watchdog_ms": str(simulated.WATCHDOG_NS // MS),
+    "command_bytes": str(len(vectors.SEALED_COMMAND)),
+    "command_max": str(messages.Command.BYTES_MAX),
+    "state_max": str(messages.RobotState.BYTES_MAX),
+}
+
+
+def kinds() -> str:
+    """List every message."""
+    found = []
+    for vocabulary, owned in VOCABULARIES.items():
+        for message in owned:
+            name = f"[`{message.__name__}`](#{message.__name__.lower()})"
+            row = (message.KIND, name, vocabulary, FLOW[message.__name__], message.BYTES_MAX)
+            found.append(row)
+    return table(("kind", "message", "vocabulary", "from → to", "≤ bytes"), found)
+
+
+def fields(name: str) -> str:
+    """Describe one message or record: heading, first sentence, fields."""
+    struct = BY_NAME[name]
+    kind = f", kind {struct.KIND}" if issubclass(struct, codec.Message) else ""
+    heading = f"### {name}\n\n{first_line(struct)}\n\n`{name}`{kind}:\n\n"
+    named = [(r.index, f"`{r.name}`", r.type, r.unit, r.meaning) for r in rows(struct)]
+    return heading + table(("#", "field", "type", "unit", "meaning"), named)
+
+
+def enum(name: str) -> str:
+    """List the members of an enumeration that is on the wire."""
+    found = _ENUMS[name]
+    named = [(value, f"`{member}`", said) for member, value, said in members(found)]
+    return table(("number", "name", "meaning"), named)
+
+
+def causes() -> str:
+    """List why a state is what it is."""
+    named = [(c.value, f"`{c.name}`", state.WORDS[c] or "—") for c in state.Cause]
+    return table(("number", "name", "what a screen says"), named)
+
+
+def refusals() -> str:
+    """List why bytes are not a message."""
+    found = []
+    for error in errors.WireError.__subclasses__():
+        found.append((f"`{error.cause}`", first_line(error)))
+    return table(("name", "the bytes are refused because of"), found)
+
+
+def ladders() -> str:
+    """List what silence does, by profile."""
+    names = ("degraded", "HOLD", "latched", "PROTECTIVE_STOP", "largest loop")
+    found = []
+    for kind, ladder in profile.LADDERS.items():
+        values = (ladder.degraded_ns, ladder.hold_ns, ladder.latched_ns, ladder.stop_ns)
+        named = f"{kind.value} `{kind.name}`"
+        found.append((named, *(v // MS for v in (*values, ladder.max_loop_ns))))
+    return table(("profile", *(f"{name}, ms" for name in names)), found)
+
+
+def raises() -> str:
+    """List what raises permission."""
+    acts = {name: said for name, _, said in members(interlock.Act)}
+    found = []
+    for old, row in sorted(interlock.RAISES.items()):
+        for act, new in row.items():
+            found.append((f"`{old.name}`", f"`{new.name}`", acts[act.name]))
+    return table(("from", "to", "when"), found)
+
+
+def doors() -> str:
+    """List where one may connect, with which key."""
+    config = NodeConfig()
+    endpoints = {
+        hub.CONSOLE: LISTENERS["relay.console"](config),
+        hub.ROBOT: LISTENERS["relay.robot"](config),
+        "session": LISTENERS["session.listen"](config),
+        "guard": LISTENERS["robot.guard"](config),
+        "driver": "`robot.driver_listen`",
+    }
+    let_in = {**hub.ROLES, **sessiond.DOORS, **robotd.DOORS}
+    found = []
+    for domain, roles in let_in.items():
+        names = ", ".join(f"`{role.value}`" for role in sorted(roles))
+        found.append((f"`{domain}`", endpoints[domain], names))
+    return table(("door", "by default at", "key of role"), found)
+
+
+def rates() -> str:
+    """List every flow with its rate and budget."""
+    found = []
+    for topic in TOPICS:
+        rate = f"{topic.rate_hz}" if topic.rate_hz else "on occasion"
+        budget = f"{topic.budget_ms:g}"
+        way = f"{topic.source} → {topic.sink}"
+        found.append((topic.name, f"`{topic.message.__name__}`", way, rate, budget, topic.carrier))
+    return table(("flow", "message", "way", "Hz", "budget, ms", "carried by"), found)
+
+
+def verdicts() -> str:
+    """Name what may become of a command at the robot, in the order of the numbers."""
+    return ", ".join(f"`{verdict.name}`" for verdict in Verdict)
+
+
+def worked(name: str) -> str:
+    """Show an encoded message byte by byte."""
+    shown = annotate(vectors.SHOWN[name](), BY_NAME[name])
+    return f"```\n{shown}\n```"
+
+
+def datagram() -> str:
+    """Show a sealed datagram."""
+    first, *_ = vectors.build()["datagrams"]
+    data = bytes.fromhex(first["hex"])
+    lines = [
+        f"key of the connection    {first['key']}",
+        f"key to_relay (HKDF)      {first['direction_key']}",
+        f"frame (a `Clock` ping)   {plain(bytes.fromhex(first['plaintext']))}",
+        f"nonce                    {plain(bytes.fromhex(first['nonce']))}",
+        "",
+        f"connection               {plain(data[:4])}",
+        f"counter                  {plain(data[4:12])}",
+        f"ciphertext               {plain(data[12:-16])}",
+        f"AES-GCM tag              {plain(data[-16:])}",
+    ]
+    return "```\n" + "\n".join(lines) + "\n```"
+
+
+def table(heads: Iterable[str], body: Iterable[Iterable[object]]) -> str:
+    """Lay out a Markdown table."""
+    lines = ["| " + " | ".join(heads) + " |"]
+    lines.append(re.sub(r"[^|]+", "---", lines[0]))
+    lines += ["| " + " | ".join(str(cell) for cell in row) + " |" for row in body]
+    return "\n".join(lines)
+
+
+_ENUMS: dict[str, type[IntEnum]] = {
+    "State": state.State,
+    "Role": grant.Role,
+    "Profile": profile.Profile,
+    "Flags": messages.Flags,  # type: ignore[dict-item]  # IntFlag: the same to a reader
+    "Driver": messages.Driver,  # type: ignore[dict-item]
+    "Direction": Direction,
+}
+#: What a mark of the template may ask for.
+TABLES: dict[str, Callable[..., str]] = {
+    made.__name__: made
+    for made in (
+        kinds,
+        fields,
+        enum,
+        causes,
+        refusals,
+        ladders,
+        raises,
+        doors,
+        rates,
+        verdicts,
+        worked,
+        datagram,
+    )
+}
+
+assert set(FLOW) == {message.__name__ for message in MESSAGES}, "a message without a way"
+assert inspect.getdoc(vector.Setpoint) is not None

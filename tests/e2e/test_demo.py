@@ -1,0 +1,204 @@
+"""The demo as a person starts it: a node, an arm that follows, and nothing left afterwards.
+
+It runs as users run it, but for its ports and its name: a machine may have another demo running.
+"""
+
+import contextlib
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from teleop.node.config import NodeConfig, load, parse
+from teleop.node.demo import NODE_TOML
+from teleop.node.rundir import base_path
+
+ROOT = Path(__file__).resolve().parents[2]
+PATIENCE_S = 30.0
+
+
+def free_ports(count: int) -> list[int]:
+    with contextlib.ExitStack() as stack:
+        probes = [stack.enter_context(socket.socket()) for _ in range(count)]
+        for probe in probes:
+            probe.bind(("127.0.0.1", 0))
+        return [probe.getsockname()[1] for probe in probes]
+
+
+class Demo:
+    """A demo in a folder of its own."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        console, robot, session, guard, metrics = free_ports(5)
+        (folder / "node.toml").write_text(
+            f"[node]\nname = 'demo-{console}'\nstate_dir = '.'\n"
+            f"[relay]\nconsole = 'tcp://127.0.0.1:{console}'\n"
+            f"datagram = 'udp://127.0.0.1:{console}'\nrobot = 'tcp://127.0.0.1:{robot}'\n"
+            f"[session]\nlisten = 'tcp://127.0.0.1:{session}'\n"
+            f"[robot]\nguard = 'tcp://127.0.0.1:{guard}'\ndriver = 'teleop.sim.simd'\n"
+            f"[metrics]\nlisten = '127.0.0.1:{metrics}'\n"
+        )
+        self.config: NodeConfig = load(folder / "node.toml")
+        self.popen: subprocess.Popen[str] | None = None
+
+    def start(self, *arguments: str) -> subprocess.Popen[str]:
+        self.popen = subprocess.Popen(
+            [sys.executable, "-m", "teleop", "demo", "--dir", str(self.folder), *arguments],
+            cwd=ROOT,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        )
+        return self.popen
+
+    def read_until(self, word: str) -> str:
+        """Read the demo's lines until one has this word."""
+        assert self.popen is not None
+        assert self.popen.stdout is not None
+        said = ""
+        for line in self.popen.stdout:
+            said += line
+            if word in line:
+                return said
+        raise AssertionError(f"no {word!r} in: {said}")
+
+    def pids(self) -> dict[str, int]:
+        records = json.loads((self.config.run_dir / "processes.json").read_bytes())
+        return {name: record["pid"] for name, record in records.items()}
+
+    def keeper(self) -> int:
+        lock = json.loads((self.config.run_dir / "noded.lock").read_bytes())
+        return int(lock["pid"])
+
+    def close(self) -> None:
+        if self.popen is None:
+            return
+        if self.popen.poll() is None:
+            self.popen.terminate()
+            self.popen.wait(PATIENCE_S)
+        assert self.popen.stdout is not None
+        self.popen.stdout.close()
+
+
+@pytest.fixture
+def demo() -> Iterator[Demo]:
+    with tempfile.TemporaryDirectory(prefix="demo-") as folder:
+        demo = Demo(Path(folder))
+        try:
+            yield demo
+        finally:
+            demo.close()
+
+
+def relatives(*words: str) -> list[str]:
+    """List the command lines of the living that name one of these words."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        with contextlib.suppress(OSError):
+            line = path.read_bytes().replace(b"\0", b" ").decode()
+            if path.parent.name != str(os.getpid()) and any(word in line for word in words):
+                found.append(line)
+    return found
+
+
+def assert_nothing_left(demo: Demo, demo_pid: int) -> None:
+    console = base_path() / f"console-{demo_pid}"
+    deadline_s = time.monotonic() + PATIENCE_S
+    while relatives(str(demo.config.run_dir), str(console)) and time.monotonic() < deadline_s:
+        time.sleep(0.02)
+    assert relatives(str(demo.config.run_dir), str(console)) == []
+    assert not demo.config.run_dir.exists()
+
+
+def test_the_demos_node_differs_from_production_in_three_names_only():
+    production, demo = NodeConfig(), parse(NODE_TOML)
+    differing = {
+        f"{section}.{key}"
+        for section in production.__struct_fields__
+        for key in getattr(production, section).__struct_fields__
+        if getattr(getattr(production, section), key) != getattr(getattr(demo, section), key)
+    }
+    assert differing == {"node.name", "node.state_dir", "robot.driver"}
+
+
+def test_the_arm_follows_and_the_record_says_how_well(demo: Demo):
+    record = demo.folder / "run.json"
+    popen = demo.start("--seconds", "3", "--json", str(record))
+    said, _ = popen.communicate(timeout=PATIENCE_S)
+    assert popen.returncode == 0, said
+    for words in ("robotd    ready", "trocar console --link", "ppm", "ENGAGED", "rtt "):
+        assert words in said
+    run = json.loads(record.read_bytes())
+    assert run["rtt_us"]["n"] > 300
+    assert 0 < run["rtt_us"]["p50"] < run["rtt_us"]["p99"] <= run["rtt_us"]["max"]
+    assert run["sent"] > 1500
+    assert 0 < run["tracking_rms_mm"] < 5
+    assert run["dwell_us"]["robot"]["p50"] > 0
+    assert_nothing_left(demo, popen.pid)
+
+
+def test_secrets_of_the_demo_are_its_owners_alone(demo: Demo):
+    demo.start("--seconds", "0.5").communicate(timeout=PATIENCE_S)
+    for path in demo.folder.glob("keys/*"):
+        assert path.stat().st_mode & 0o077 == 0, path
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_it_in_two_seconds_and_leaves_nothing(demo: Demo, number: signal.Signals):
+    popen = demo.start()
+    demo.read_until("ENGAGED")
+    popen.send_signal(number)
+    began_s = time.monotonic()
+    popen.wait(PATIENCE_S)
+    assert time.monotonic() - began_s < 2.0
+    assert popen.returncode == 0
+    assert_nothing_left(demo, popen.pid)
+
+
+def test_control_outlives_its_keeper_and_the_next_one_adopts_it(demo: Demo):
+    popen = demo.start()
+    demo.read_until("ENGAGED")
+    before, keeper = demo.pids(), demo.keeper()
+    os.kill(keeper, signal.SIGKILL)
+    said = demo.read_until("robotd    adopted")
+    assert "has died" in said
+    demo.read_until("ENGAGED")
+    assert demo.pids() == before
+    assert demo.keeper() != keeper
+    popen.send_signal(signal.SIGTERM)
+    popen.wait(PATIENCE_S)
+    assert_nothing_left(demo, popen.pid)
+
+
+def test_a_demo_that_is_killed_takes_its_node_and_its_hand_along(demo: Demo):
+    popen = demo.start()
+    demo.read_until("ENGAGED")
+    popen.kill()
+    popen.wait()
+    assert_nothing_left(demo, popen.pid)
+
+
+def test_a_second_demo_says_that_one_runs(demo: Demo):
+    first = demo.start()
+    demo.read_until("ENGAGED")
+    second = subprocess.run(
+        [sys.executable, "-m", "teleop", "demo", "--dir", str(demo.folder)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE_S,
+        check=False,
+    )
+    assert second.returncode == 2
+    assert "the demo runs already" in second.stderr
+    assert first.poll() is None

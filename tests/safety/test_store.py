@@ -1,0 +1,111 @@
+"""What a robot must remember: written whole or not at all, and doubted when it reads oddly."""
+
+import json
+import os
+
+import pytest
+
+from safety.state import State
+from safety.store import file as store_file
+from safety.store.file import Record, RobotStore, StoreError
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "robots" / "psm1.json"
+
+
+@pytest.fixture
+def store(path):
+    store = RobotStore(path)
+    store.create()
+    return store
+
+
+def test_a_new_store_knows_no_epoch_and_no_stop(store):
+    assert store.read() == Record(0, State.BOOT)
+
+
+def test_what_was_written_is_read_by_the_next_boot(store, path):
+    store.write(Record(17, State.ESTOP))
+    assert RobotStore(path).read() == Record(17, State.ESTOP)
+
+
+def test_creating_again_forgets_nothing(store):
+    store.write(Record(17, State.PROTECTIVE_STOP))
+    store.create()
+    assert store.read() == Record(17, State.PROTECTIVE_STOP)
+
+
+def test_a_store_that_nobody_initialised_says_what_to_do(path):
+    with pytest.raises(StoreError, match="never initialised") as refusal:
+        RobotStore(path).read()
+    assert str(path) in str(refusal.value)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"{",
+        b"null",
+        b"[17, 2]",
+        b'{"epoch": 17}',
+        b'{"epoch": 17, "state": 2, "more": 1}',
+        b'{"epoch": "17", "state": 2}',
+        b'{"epoch": 17.5, "state": 2}',
+        b'{"epoch": -1, "state": 2}',
+        b'{"epoch": 17, "state": -1}',
+        b'{"epoch": 17, "state": 3}',
+        b'{"epoch": 17, "state": 99}',
+        b'{"epoch": 9223372036854775808, "state": 2}',
+        b'{"epoch": 17, "state": 2}x',
+        b"\xff\xfe\x00",
+        b"[" * 5000,
+    ],
+)
+def test_a_store_that_reads_oddly_is_an_error_and_no_guess(store, path, content):
+    path.write_bytes(content)
+    with pytest.raises(StoreError, match="psm1"):
+        store.read()
+
+
+def test_a_store_that_cannot_be_opened_is_an_error(store, path):
+    path.unlink()
+    path.mkdir()
+    with pytest.raises(StoreError, match="psm1"):
+        store.read()
+
+
+def test_only_its_owner_may_read_it(store, path):
+    store.write(Record(1, State.BOOT))
+    assert path.stat().st_mode & 0o777 == 0o600
+
+
+def test_a_power_cut_while_writing_leaves_the_old_record(store, path, monkeypatch):
+    store.write(Record(5, State.ESTOP))
+
+    def cut(descriptor):
+        raise OSError("power cut")
+
+    monkeypatch.setattr(store_file.os, "fsync", cut)
+    with pytest.raises(OSError, match="power cut"):
+        store.write(Record(6, State.BOOT))
+    monkeypatch.undo()
+    assert store.read() == Record(5, State.ESTOP)
+    store.write(Record(7, State.BOOT))
+    assert store.read() == Record(7, State.BOOT)
+
+
+def test_record_and_folder_are_synced_before_write_returns(store, path, monkeypatch):
+    synced = []
+    fsync = os.fsync
+    monkeypatch.setattr(
+        store_file.os,
+        "fsync",
+        lambda fd: (synced.append(os.readlink(f"/proc/self/fd/{fd}")), fsync(fd)),
+    )
+    store.write(Record(9, State.BOOT))
+    assert synced == [f"{path}.new", str(path.parent)]
+    assert json.loads(path.read_bytes()) == {"epoch": 9, "state": 2}
+    assert [entry.name for entry in path.parent.iterdir()] == [path.name]

@@ -1,0 +1,141 @@
+"""The process table: its order is a promise, and every row can be started as it stands."""
+
+import importlib.util
+from itertools import pairwise
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from teleop.node.commission import devices
+from teleop.node.config import NodeConfig, load, parse
+from teleop.node.processes import CONSOLE, PROCESSES, Process, Restart
+from teleop.node.slices import (
+    CARRIERS,
+    SLICES,
+    WebdSettings,
+    Wish,
+    console_slice,
+    reachable,
+    rows,
+    slices,
+)
+from teleop.robot.settings import RobotdSettings
+from teleop.settings import NativedSettings, RelaydSettings, SessiondSettings, SimdSettings
+from transport.io.keys import Role
+
+#: What each process decodes its slice as.
+SETTINGS = {
+    "robotd": RobotdSettings,
+    "relayd": RelaydSettings,
+    "simd": SimdSettings,
+    "sessiond": SessiondSettings,
+    "webd": WebdSettings,
+    "natived": NativedSettings,
+}
+EVERYTHING = parse("[robot]\ndriver = 'teleop.sim.simd'")
+
+
+def names(config: NodeConfig) -> list[str]:
+    return [row.name for row in rows(config)]
+
+
+def test_names_are_unique():
+    assert len({row.name for row in (*PROCESSES, CONSOLE)}) == len(PROCESSES) + 1
+
+
+@pytest.mark.parametrize("row", [*PROCESSES, CONSOLE], ids=lambda row: row.name)
+def test_a_row_names_a_module_that_is_there(row: Process):
+    assert importlib.util.find_spec(row.module) is not None
+    assert row.module.endswith(f".{row.name}")
+
+
+def test_rows_stand_in_the_order_of_their_priority():
+    assert all(a.fifo > b.fifo or (not a.fifo and a.nice < b.nice) for a, b in pairwise(PROCESSES))
+
+
+def test_real_time_is_for_the_control_path_only():
+    assert {row.name for row in PROCESSES if row.fifo} == {"robotd", "relayd", "simd"}
+    assert all(0 <= row.fifo < 90 for row in PROCESSES), "the kernel's own threads stay above"
+    assert CONSOLE.fifo < min(row.fifo for row in PROCESSES if row.fifo)
+
+
+def test_everything_that_runs_comes_back_but_a_console():
+    assert all(row.restart is Restart.ALWAYS for row in PROCESSES)
+    assert CONSOLE.restart is Restart.NEVER
+
+
+def test_a_production_node_runs_no_simulator():
+    assert names(NodeConfig()) == ["robotd", "relayd", "sessiond", "webd"]
+    assert names(EVERYTHING) == ["robotd", "relayd", "simd", "sessiond", "webd"]
+
+
+def test_no_endpoint_no_metrics():
+    assert "webd" not in names(parse("[metrics]\nlisten = ''"))
+
+
+def test_every_row_has_a_slice_that_its_process_understands():
+    assert set(SLICES) == {row.name for row in PROCESSES}
+    for name, settings in slices(EVERYTHING, skew_seed=1).items():
+        assert msgspec.json.decode(msgspec.json.encode(settings), type=SETTINGS[name]) == settings
+
+
+def test_slices_carry_the_tables_priorities():
+    process = slices(EVERYTHING)["relayd"].process
+    assert (process.name, process.fifo, process.pm_qos) == ("relayd", 55, True)
+
+
+def test_without_real_time_nobody_asks_for_rights():
+    config = parse("[node]\nrealtime = false\n[robot]\ndriver = 'teleop.sim.simd'")
+    for settings in slices(config).values():
+        assert settings.process.fifo == 0
+        assert settings.process.nice >= 0
+
+
+def test_clocks_are_shared_unless_a_seed_is_given():
+    assert all(s.process.skew_seed is None for s in slices(EVERYTHING).values())
+    seeds = [s.process.skew_seed for s in slices(EVERYTHING, skew_seed=7).values()]
+    assert len(set(seeds)) == len(seeds)
+    assert seeds == [s.process.skew_seed for s in slices(EVERYTHING, skew_seed=7).values()]
+
+
+def test_ends_meet(tmp_path: Path):
+    """Where one process listens another one connects, as whom the keys say."""
+    (tmp_path / "node.toml").write_text(
+        "[relay]\nconsole = 'tcp://*:9001'\nrobot = 'tcp://0.0.0.0:9002'\n"
+        "[session]\nlisten = 'tcp://10.0.0.1:9003'\n"
+        "[robot]\nname = 'arm-7'\nguard = 'tcp://[::]:9004'\ndriver = 'teleop.sim.simd'\n"
+    )
+    config = load(tmp_path / "node.toml")
+    cut = slices(config)
+    robotd, sessiond, simd = cut["robotd"], cut["sessiond"], cut["simd"]
+    assert robotd.links[0].endpoint == "tcp://127.0.0.1:9002"
+    assert sessiond.robots == {"arm-7": "tcp://127.0.0.1:9004"}
+    assert simd.driver == f"{config.run_dir}/driver-arm-7.sock"
+    console = console_slice(config, Wish(link="udp", device="script"), "/dev/shm/x")
+    assert console.link.endpoint == "tcp://127.0.0.1:9001"
+    assert console.session == "tcp://10.0.0.1:9003"
+    assert console.process.run_dir == "/dev/shm/x"
+    for identity in (robotd.identity, robotd.links[0].server, sessiond.identity, sessiond.signer):
+        assert identity in devices(config)
+    assert robotd.signers == console.signers == (sessiond.signer,)
+    assert devices(config)["arm-7"] is Role.ROBOT
+
+
+@pytest.mark.parametrize("module", [*CARRIERS.values(), NodeConfig().robot.link])
+def test_carriers_are_modules_that_connect(module: str):
+    assert hasattr(importlib.import_module(module), "connect")
+
+
+@pytest.mark.parametrize(
+    ("listens", "connects"),
+    [
+        ("tcp://*:1", "tcp://127.0.0.1:1"),
+        ("tcp://0.0.0.0:1", "tcp://127.0.0.1:1"),
+        ("tcp://[::]:1", "tcp://127.0.0.1:1"),
+        ("tcp://[::1]:1", "tcp://[::1]:1"),
+        ("udp://edge.example:1", "udp://edge.example:1"),
+    ],
+)
+def test_reachable(listens: str, connects: str):
+    assert reachable(listens) == connects
