@@ -208,7 +208,9 @@ def guard_flood(place: Place, end: float) -> int:
 def session_flood(place: Place, end: float) -> int:
     """Ask for a robot that somebody else holds, and give back what one does not have."""
     known = Keyring.load(place.keys)
-    with Device(known.identity(CONSOLE), known.server(place.session_server), place.session) as rogue:
+    with Device(
+        known.identity(CONSOLE), known.server(place.session_server), place.session
+    ) as rogue:
         sent = 0
         for _ in paced(TALK_RATE_HZ, end):
             message = request(place) if sent % 2 else Release(54, b"not mine")

@@ -205,8 +205,8 @@ class Device:
     """
 
     def __init__(self, identity: Identity | None, server_z85: bytes, endpoint: str) -> None:
-        self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
-        self.socket = self._context.socket(zmq.DEALER)
+        context: zmq.Context[zmq.Socket[bytes]] = zmq.Context.instance()
+        self.socket = context.socket(zmq.DEALER)
         self.socket.linger = 0
         self.socket.sndhwm = self.socket.rcvhwm = 1000
         public, secret = zmq.curve_keypair() if identity is None else identity[1:]
@@ -272,7 +272,7 @@ class Device:
 
     def close(self) -> None:
         """Hang up."""
-        self._context.destroy(linger=0)
+        self.socket.close(0)
 
 
 def device(place: Place, name: str | None, door: str, server: str | None = None) -> Device:

@@ -23,7 +23,7 @@ import msgspec
 
 from bench import readings
 from bench.bare import BareSettings
-from bench.children import spawn, stop
+from bench.children import spawn, stop, unbroken
 from bench.join import Joined, Times, join
 from bench.peers import certificates
 from bench.ports import free_ports
@@ -123,8 +123,9 @@ class Stage:
 
     def close(self) -> None:
         """End every process and remove the directory."""
-        stop(self.children.values())
-        shutil.rmtree(self.run_dir, ignore_errors=True)
+        with unbroken():
+            stop(self.children.values())
+            shutil.rmtree(self.run_dir, ignore_errors=True)
 
     def wait_moving(self) -> None:
         """Wait until the robot follows the hand (bare ends: until commands flow).

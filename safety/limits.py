@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+from typing import Annotated
 
 import msgspec
 
@@ -15,6 +16,11 @@ from transport.wire.vector import Setpoint
 
 #: The longest time that one step may account for: a pause is not a licence to leap.
 STEP_NS_MAX = 20_000_000
+
+
+#: m/s or rad/s. No instrument is faster; and neither zero nor infinity is a limit.
+Speed = Annotated[float, msgspec.Meta(gt=0.0, le=10.0)]
+Lag = Annotated[float, msgspec.Meta(gt=0.0, le=0.1)]
 
 
 class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -27,11 +33,11 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     lag_m_max : in DEGRADED, a setpoint that trails the hand by more than this is a HOLD
     """
 
-    speed_m_s: float = 0.5
-    turn_rad_s: float = 6.0
-    jaw_rad_s: float = 6.0
-    degraded_speed_m_s: float = 0.1
-    lag_m_max: float = 0.002
+    speed_m_s: Speed = 0.5
+    turn_rad_s: Speed = 6.0
+    jaw_rad_s: Speed = 6.0
+    degraded_speed_m_s: Speed = 0.1
+    lag_m_max: Lag = 0.002
 
     def digest(self) -> bytes:
         """SHA-256 of these limits, as grants carry it."""
@@ -50,7 +56,7 @@ def limit_step(
     limits: Limits, *, degraded: bool, old: Setpoint, wish: Setpoint, dt_ns: int
 ) -> Step:
     """Move from `old` towards `wish` no faster than the limits allow in `dt_ns`."""
-    ratio = limits.degraded_speed_m_s / limits.speed_m_s if degraded else 1.0
+    ratio = min(1.0, limits.degraded_speed_m_s / limits.speed_m_s) if degraded else 1.0
     dt_s = min(dt_ns, STEP_NS_MAX) * 1e-9
     dx, dy, dz = wish.x - old.x, wish.y - old.y, wish.z - old.z
     distance = math.sqrt(dx * dx + dy * dy + dz * dz)

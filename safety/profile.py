@@ -37,8 +37,12 @@ class Ladder(NamedTuple):
     recovery_ns: int = 200 * MS  #: how long no gap may exceed two periods, to leave DEGRADED
 
     def at_period(self, period_ns: int) -> Ladder:
-        """Fit the ladder to frames this far apart: DEGRADED is never below three periods."""
-        return self._replace(degraded_ns=max(self.degraded_ns, 3 * period_ns))
+        """Fit the ladder to frames this far apart: DEGRADED is never below three periods.
+
+        Nor is it ever above HOLD: however slow the frames, silence holds in its time.
+        """
+        degraded_ns = max(self.degraded_ns, 3 * period_ns)
+        return self._replace(degraded_ns=min(degraded_ns, self.hold_ns))
 
 
 LADDERS: dict[Profile, Ladder] = {

@@ -32,7 +32,7 @@ BY_NAME: dict[str, type[msgspec.Struct]] = {m.__name__: m for m in (*MESSAGES, *
 _UNSIGNED = {(1 << bits) - 1: f"u{bits}" for bits in (8, 16, 32, 63)}
 _UNITS = {"ns": "ns", "us": "µs", "ms": "ms", "s": "s", "hz": "Hz"}
 _LEADING_UNIT = re.compile(r"^(ns|µs|ms|s|Hz|m|rad),? ")
-_TRAILING_UNIT = re.compile(r", (ns|µs|ms)$")
+_TRAILING_UNIT = re.compile(r", (ns|µs|ms)(?=;|$)")
 #: Where the code's own words need none: the field says all that its message's first line does not.
 _PLAIN = {
     "accepted": "whether the robot took the grant",
@@ -42,11 +42,12 @@ _PLAIN = {
     "epoch": "epoch of that grant",
     "robot": "name of the robot",
     "boot": "id of the robot's key of this boot",
+    "request": "id of the request",
 }
 
 
 class FieldRow(NamedTuple):
-    """One field as a reader of the reference needs it."""
+    """One field as a reader of the reference needs it; `index` is its place in the array."""
 
     index: int
     name: str
@@ -76,6 +77,7 @@ def first_line(thing: Any) -> str:
 
 def code_names(text: str) -> str:
     """Turn the full names of our code into the bare ones that the reference uses."""
+    text = text.replace(" (transport.wire.vector)", "").replace("`safety.state`", "`State`, `Cause`")
     return re.sub(r"`?\b(?:safety|transport)\.[a-z_.]+\.([A-Z]\w+)`?", r"`\1`", text)
 
 
@@ -136,5 +138,5 @@ def _unit(name: str, meaning: str) -> tuple[str, str]:
     if leading := _LEADING_UNIT.match(meaning):
         return leading[1], meaning[leading.end() :]
     if trailing := _TRAILING_UNIT.search(meaning):
-        return trailing[1], meaning[: trailing.start()]
+        return trailing[1], _TRAILING_UNIT.sub("", meaning)
     return _UNITS.get(name.rpartition("_")[2], ""), meaning

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-import inspect
+import itertools
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from enum import IntEnum
+
+import msgspec
 
 from docs.generate import vectors
 from docs.generate.fields import BY_NAME, MESSAGES, VOCABULARIES, first_line, members, rows
 from docs.generate.hexview import annotate, plain
-from safety import deadline, driver, grant, interlock, messages, profile, state
+from safety import deadline, grant, interlock, messages, profile, state
 from safety.gate import Verdict
 from teleop.node.config import LISTENERS, NodeConfig
-from teleop.robot import agent, arm, engagement, robotd
+from teleop.robot import arm, engagement, robotd
 from teleop.session import sessiond
-from teleop.sim import arm as simulated
 from teleop.topics import TOPICS
 from transport.io import attachment, dialogue, hub
 from transport.io.datagram import Direction
@@ -55,7 +56,7 @@ NUMBERS = {
     "tag_bytes": str(messages.TAG_BYTES),
     "unit_tolerance": f"{vector.UNIT_TOLERANCE:g}",
     "ping_ms": str(attachment.PING_NS // MS),
-    "reopen_s": str(attachment.SILENCE_NS // (1000 * MS)),
+    "unanswered": str(attachment.UNANSWERED_MAX),
     "pause_min_ms": str(attachment.PAUSE_NS_MIN // MS),
     "pause_max_s": str(attachment.PAUSE_NS_MAX // (1000 * MS)),
     "detach_s": str(hub.SILENCE_NS // (1000 * MS)),
@@ -76,13 +77,8 @@ NUMBERS = {
     "hand_min_ms": str(deadline.HAND_NS_MIN // MS),
     "hand_max_ms": str(deadline.HAND_NS_MAX // MS),
     "recovery_ms": str(profile.LADDERS[profile.Profile.NATIVE].recovery_ns // MS),
-    "servo_ms": str(agent.SERVO_NS_MAX // MS),
-    "measure_ms": str(agent.MEASURE_NS_MAX // MS),
-    "valid_ms": str(driver.VALID_FOR_US // 1000),
-    "watchdog_ms": str(simulated.WATCHDOG_NS // MS),
     "command_bytes": str(len(vectors.SEALED_COMMAND)),
     "command_max": str(messages.Command.BYTES_MAX),
-    "state_max": str(messages.RobotState.BYTES_MAX),
 }
 
 
@@ -102,8 +98,18 @@ def fields(name: str) -> str:
     struct = BY_NAME[name]
     kind = f", kind {struct.KIND}" if issubclass(struct, codec.Message) else ""
     heading = f"### {name}\n\n{first_line(struct)}\n\n`{name}`{kind}:\n\n"
-    named = [(r.index, f"`{r.name}`", r.type, r.unit, r.meaning) for r in rows(struct)]
-    return heading + table(("#", "field", "type", "unit", "meaning"), named)
+    return heading + table(("#", "field", "type", "unit", "meaning"), _field_rows(struct))
+
+
+def _field_rows(struct: type[msgspec.Struct]) -> Iterator[tuple[str, ...]]:
+    """Lay out the fields; neighbours that are explained together share a row."""
+    for meaning, group in itertools.groupby(rows(struct), key=lambda row: row.meaning):
+        alike = list(group)
+        places = ", ".join(str(row.index) for row in alike)
+        names = ", ".join(f"`{row.name}`" for row in alike)
+        kinds = ", ".join(dict.fromkeys(row.type for row in alike))
+        units = ", ".join(dict.fromkeys(row.unit for row in alike if row.unit))
+        yield places, names, kinds, units, meaning
 
 
 def enum(name: str) -> str:
@@ -242,4 +248,3 @@ TABLES: dict[str, Callable[..., str]] = {
 }
 
 assert set(FLOW) == {message.__name__ for message in MESSAGES}, "a message without a way"
-assert inspect.getdoc(vector.Setpoint) is not None

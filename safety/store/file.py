@@ -9,17 +9,19 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Annotated
 
 import msgspec
 
 from safety.state import State
+from transport.wire.codec import U63
 
 
 class Record(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The remembered facts: `state` is the lowest latched state, BOOT when none is."""
 
-    epoch: int
-    state: int
+    epoch: U63
+    state: Annotated[int, msgspec.Meta(ge=int(State.ESTOP), le=int(State.BOOT))]
 
 
 class StoreError(Exception):

@@ -11,21 +11,18 @@ Rules
 
 from __future__ import annotations
 
-import difflib
 import ipaddress
-import re
 import tomllib
-import typing
 from collections.abc import Callable
 from functools import partial
 from operator import attrgetter
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal, NamedTuple
+from typing import Annotated, Final, Literal, NamedTuple
 
 import msgspec
 from msgspec import Meta
 
-from teleop.node.errors import NodeError
+from teleop.node.mistakes import ConfigError, line_of, syntax_mistake, type_mistake
 from teleop.node.rundir import default_path
 
 BYTES_MAX: Final = 256 * 1024
@@ -160,22 +157,6 @@ class NodeConfig(Section, frozen=True, kw_only=True):
         return Path(self.node.run_dir)
 
 
-class ConfigError(NodeError):
-    """A node.toml that cannot be used.
-
-    Attributes
-    ----------
-    file, line, key, expected : where it is wrong, and what should stand there
-    found : what stands there, "" when nothing does
-    """
-
-    def __init__(self, file: str, line: int, key: str, expected: str, found: str = "") -> None:
-        self.file, self.line, self.key = file, line, key
-        self.expected, self.found = expected, found
-        but = f", found {found}" if found else ""
-        super().__init__(f"{file}:{line}: {key}: expected {expected}{but}")
-
-
 def load(path: Path) -> NodeConfig:
     """Read a node.toml; its paths come back absolute, its run directory filled in.
 
@@ -209,11 +190,11 @@ def parse(text: str, file: str = "node.toml") -> NodeConfig:
     try:
         raw = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        raise _syntax_error(text, file, str(error)) from error
+        raise syntax_mistake(text, file, str(error)) from error
     try:
         config = msgspec.convert(raw, NodeConfig)
     except msgspec.ValidationError as error:
-        raise _type_error(text, file, raw, str(error)) from error
+        raise type_mistake(text, file, raw, NodeConfig, str(error)) from error
     for check in CHECKS:
         if found := check.found(config):
             line = line_of(text, check.key)
@@ -227,21 +208,6 @@ def resolve(config: NodeConfig, folder: Path) -> NodeConfig:
     run_dir = folder / node.run_dir if node.run_dir else default_path(node.name)
     paths = {"state_dir": str(folder / node.state_dir), "run_dir": str(run_dir)}
     return msgspec.structs.replace(config, node=msgspec.structs.replace(node, **paths))
-
-
-def line_of(text: str, key: str) -> int:
-    """Return the line on which a dotted key stands, or else the table that it belongs in."""
-    table, best, line = "", 0, 1
-    for number, content in enumerate(text.splitlines(), 1):
-        if header := re.match(r"\s*\[+\s*([\w.\-]+)\s*\]+", content):
-            found = table = header[1]
-        elif entry := re.match(r"\s*([\w.\-]+)\s*=", content):
-            found = f"{table}.{entry[1]}" if table else entry[1]
-        else:
-            continue
-        if len(found) > best and (key == found or key.startswith(found + ".")):
-            best, line = len(found), number
-    return line
 
 
 # What types cannot say
@@ -325,59 +291,3 @@ CHECKS: Final = (
     Check("robot.driver_listen", '"unix" for the simulator', _simulator_elsewhere),
     Check("metrics.listen", "a loopback address, because the page asks no key", _beyond_loopback),
 )
-
-
-# Errors
-
-
-def _syntax_error(text: str, file: str, message: str) -> ConfigError:
-    """Put tomllib's complaint into our form."""
-    at = re.search(r" \((?:at line (\d+), column \d+|at end of document)\)$", message)
-    line = int(at[1]) if at and at[1] else max(1, len(text.splitlines()))
-    content = [*text.splitlines(), ""][line - 1].strip()
-    key = content.split("=")[0].strip() or "file"
-    what = message[: at.start()] if at else message
-    return ConfigError(file, line, key, "TOML", f"`{content}` ({what.lower()})")
-
-
-def _type_error(text: str, file: str, raw: dict[str, Any], message: str) -> ConfigError:
-    """Put msgspec's complaint into our form."""
-    what, _, where = message.partition(" - at `$")
-    parts = re.findall(r"[\w\-]+", where.replace("[...]", ""))
-    if unknown := re.search(r"unknown field `(.*)`", what):
-        known = _fields(parts)
-        near = difflib.get_close_matches(unknown[1], known, 1)
-        hint = f"{near[0]} (or one of {', '.join(known)})" if near else f"one of {', '.join(known)}"
-        key = ".".join([*parts, unknown[1]])
-        return ConfigError(file, line_of(text, key), key, hint, "an unknown key")
-    key = ".".join(parts) or "file"
-    expected = _described(parts) or what.partition(", got")[0].removeprefix("Expected ")
-    return ConfigError(file, line_of(text, key), key, expected, _shown(raw, parts))
-
-
-def _fields(parts: list[str]) -> list[str]:
-    struct: Any = NodeConfig
-    for part in parts:
-        struct = typing.get_type_hints(struct)[part]
-    return list(struct.__struct_fields__)
-
-
-def _described(parts: list[str]) -> str:
-    """Return what a key's type says of itself, "" when it is silent."""
-    hint: Any = NodeConfig
-    for part in parts:
-        if not isinstance(hint, type) or not issubclass(hint, msgspec.Struct):
-            return ""
-        hint = typing.get_type_hints(hint, include_extras=True)[part]
-    if typing.get_origin(hint) is Annotated:
-        return next((meta.description or "" for meta in hint.__metadata__), "")
-    return {bool: "true or false", str: "a text in quotes"}.get(hint, "a table")
-
-
-def _shown(raw: dict[str, Any], parts: list[str]) -> str:
-    value: Any = raw
-    for part in parts:
-        value = value[part]
-    shown = {True: "true", False: "false"}.get(value) if isinstance(value, bool) else repr(value)
-    assert shown is not None
-    return shown if len(shown) <= 60 else shown[:57] + "..."

@@ -1,7 +1,7 @@
 """What a person can mend: the text of each of these is a sentence for that person.
 
 NodeError
-├── ConfigError   node.toml is wrong: file, line, key, what was expected (config.py)
+├── ConfigError   node.toml is wrong: file, line, key, what was expected (mistakes.py)
 ├── RunDirError   the run directory cannot be used (rundir.py)
 │   └── Busy      another noded keeps this node
 ├── Unready       keys, store or ports are not there (up.py)

@@ -25,7 +25,6 @@ import msgspec
 from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
-from safety import driver
 from safety.ceiling import SILENCE_POLICY, Ceilings
 from safety.gate import Gate, Session, Verdict
 from safety.grant import (
@@ -43,30 +42,19 @@ from safety.limits import Limits
 from safety.messages import (
     DEADMAN,
     NO_SESSION,
-    NO_TAG,
     Bedside,
     Ceiling,
-    Driver,
-    Event,
-    RobotState,
 )
 from safety.profile import MS, Ladder
-from safety.seal import seal
 from safety.state import Cause, State
 from teleop.robot.acceptance import accept, ladder_of
 from teleop.robot.arm import Arm, Pending
+from teleop.robot.drive import Drive
 from teleop.robot.engagement import Engagement
+from teleop.robot.voice import Voice
 from transport.link.age import EchoAge
 from transport.wire.codec import Message, encode
 
-#: How long the driver may go without a setpoint while powered: a third of its own watchdog.
-SERVO_NS_MAX = 10 * MS
-#: A driver that has not measured for this long holds the arm.
-MEASURE_NS_MAX = 30 * MS
-#: A state leaves with a command that comes this much before it is due, and waits so long for one.
-STATE_SLACK_NS, STATE_WAIT_NS = MS // 2, MS
-_DRIVER_SAYS = int(Driver.SIMULATED | Driver.ENABLED | Driver.BRAKED)
-_CONNECTED = int(Driver.CONNECTED)
 #: Events and records that the shell has not drained are bounded; the oldest go first.
 BACKLOG = 1024
 
@@ -150,21 +138,25 @@ class Agent:
         self.epoch_max = epoch_max
         self.interlock = Interlock(stored)
         self._stored = stored
-        self._ticks = EchoAge()
-        self.gate = Gate(settings.name, settings.arms, self._ticks)
+        ticks = EchoAge()
+        self.gate = Gate(settings.name, settings.arms, ticks)
         self._limits_hash = settings.limits.digest()
+        self._voice = Voice(
+            settings.name,
+            settings.arms,
+            self.boot,
+            self.robot_key,
+            self._limits_hash,
+            ticks,
+            settings.state_rate_hz,
+            now_ns,
+        )
         policies = {name: SILENCE_POLICY[word] for name, word in settings.ceilings.items()}
         self._ceilings = Ceilings(policies)
         self.arms = tuple(Arm(number, settings.limits) for number in range(settings.arms))
+        self.drive = Drive(self.arms)
         self._engagement: Engagement | None = None
         self._expires_ns = 0
-        self._tick = 0
-        self._state_ns = now_ns
-        self._state_period_ns = 1_000_000_000 // settings.state_rate_hz
-        self.driver = 0
-        self._driver_instance = 0
-        self._silent_driver = True
-        self.bad_measures = 0
         self._out: list[Outgoing] = []
         self._events: deque[Transition | Persist] = deque(maxlen=BACKLOG)
         self._records: list[Judged] = []
@@ -204,7 +196,7 @@ class Agent:
                 boot=self.boot,
                 epoch_max=self.epoch_max,
                 limits=self._limits_hash,
-                simulated=self.is_simulated,
+                simulated=self.drive.is_simulated,
             )
             keys = derive(data, self._key, grant.console_key)
         except GrantError as error:
@@ -237,31 +229,18 @@ class Agent:
 
     def receive_driver(self, message: Message, now_ns: int) -> None:
         """Take a measurement from the driver."""
-        if not isinstance(message, driver.Measure) or message.arm >= len(self.arms):
-            self.bad_measures += 1
-            return
-        arm = self.arms[message.arm]
-        if not arm.measure(message, now_ns):
-            self.bad_measures += 1
-            return
-        if self.interlock.state < State.HOLD:
-            arm.settle()
-        self.driver = message.flags & _DRIVER_SAYS | _CONNECTED
-        if message.instance != self._driver_instance:
-            self._driver_instance = message.instance
-            arm.settle()
-            self._hold(Cause.DRIVER_LOST, now_ns)
+        powered = self.interlock.state >= State.HOLD
+        if self.drive.measured(message, now_ns, powered=powered):
+            # Power comes back only with a new epoch (or a reset): a driver that restarts under
+            # a session has lost it.
+            self._end(Cause.DRIVER_LOST, now_ns)
+            self._tell_driver(self.drive.power(on=False))
             self._announce()
-            self._power(now_ns)
-        if self._silent_driver and not self._driver_is_silent(now_ns):
-            self._silent_driver = False
 
     def driver_gone(self, now_ns: int) -> None:
         """Note that the driver's connection ended."""
-        self.driver = 0
-        self._driver_instance = 0
-        self._silent_driver = True
-        self._hold(Cause.DRIVER_LOST, now_ns)
+        self.drive.gone()
+        self._end(Cause.DRIVER_LOST, now_ns)
 
     def bedside(self, message: Bedside, now_ns: int) -> bool:
         """Take what the team at the robot says; False when it changes nothing."""
@@ -289,27 +268,27 @@ class Agent:
     def to_send(self, now_ns: int) -> list[Outgoing]:
         """Apply the newest commands and give everything that is to be sent, driver first."""
         moving = self.interlock.state >= State.DEGRADED
-        # A state goes with the command that it acknowledges, just before or at most just after
-        # its time; without a command it waits a little, for one may be about to come.
-        state_due_ns = self._state_ns + self._state_period_ns + STATE_WAIT_NS
+        commanded = False
         for arm in self.arms:
             pending, arm.pending = arm.pending, None
             if pending is not None:
-                state_due_ns = self._state_ns + self._state_period_ns - STATE_SLACK_NS
+                commanded = True
                 self._apply(arm, pending, moving, now_ns)
-        if self.interlock.state >= State.HOLD and not self._silent_driver:
-            for arm in self.arms:
-                if now_ns - arm.servo_ns >= SERVO_NS_MAX:
-                    self._out.append(Outgoing(To.DRIVER, encode(arm.servo(now_ns, energy=False))))
-        if now_ns >= state_due_ns:
-            self._out.append(Outgoing(To.RELAYS, self._state(now_ns)))
+        if self.interlock.state >= State.HOLD:
+            for data in self.drive.keep_alive(now_ns):
+                self._tell_driver(data)
+        if self._voice.is_due(now_ns, with_command=commanded):
+            state = self._voice.state(
+                self.interlock,
+                self.gate.session,
+                self.epoch_max,
+                self.drive.flags,
+                self.arms,
+                now_ns,
+            )
+            self._out.append(Outgoing(To.RELAYS, state))
         out, self._out = self._out, []
         return out
-
-    @property
-    def is_simulated(self) -> bool:
-        """Whether the driver says that nothing real moves."""
-        return bool(self.driver & Driver.SIMULATED)
 
     @property
     def has_output(self) -> bool:
@@ -323,7 +302,7 @@ class Agent:
 
     def next_deadline_ns(self, now_ns: int) -> int:
         """When `handle_deadline` has something to do at the latest."""
-        deadline = self._state_ns + self._state_period_ns + STATE_WAIT_NS
+        deadline = self._voice.next_deadline_ns()
         if self._engagement is not None:
             silence = self._engagement.next_deadline_ns(now_ns)
             if silence is not None:
@@ -332,8 +311,7 @@ class Agent:
 
     def handle_deadline(self, now_ns: int) -> None:
         """Apply what time has come to: silence, ceilings, a silent driver, an expired grant."""
-        if self._driver_is_silent(now_ns) and not self._silent_driver:
-            self._silent_driver = True
+        if self.drive.falls_silent(now_ns):
             self._hold(Cause.DRIVER_SILENT, now_ns)
         self._apply_ceilings(now_ns)
         if self._engagement is None:
@@ -346,17 +324,8 @@ class Agent:
 
     def introduction(self) -> Boot:
         """Say what the robot tells the session service about itself."""
-        session = self.gate.session
-        return Boot(
-            kind=48,
-            robot=self.settings.name,
-            arms=self.settings.arms,
-            boot=self.boot,
-            robot_key=self.robot_key,
-            epoch_max=self.epoch_max,
-            simulated=self.is_simulated,
-            limits=self._limits_hash,
-            session=session.id if session else NO_SESSION,
+        return self._voice.introduction(
+            self.gate.session, self.epoch_max, simulated=self.drive.is_simulated
         )
 
     # Inside ------------------------------------------------------------------------------
@@ -366,20 +335,20 @@ class Agent:
         assert engagement is not None
         assert arm.pending is not None
         command, hand = arm.pending.command, arm.pending.setpoint
-        aligned = not self._silent_driver and arm.is_aligned(hand)
+        aligned = not self.drive.is_silent and arm.is_aligned(hand)
         engagement.heard(command, now_ns, aligned=aligned, near=lambda: arm.is_near(hand))
         self._apply_ceilings(now_ns)
 
     def _apply(self, arm: Arm, pending: Pending, moving: bool, now_ns: int) -> None:
         """Let one arm follow its newest command, if motion is permitted."""
         command = pending.command
-        if moving and not self._silent_driver and command.flags & DEADMAN:
+        if moving and not self.drive.is_silent and command.flags & DEADMAN:
             degraded = self.interlock.state is State.DEGRADED
             arm.follow(command, pending.setpoint, degraded=degraded, now_ns=now_ns)
             if degraded and arm.lag_m > self.settings.limits.lag_m_max:
                 self._hold(Cause.LAG, now_ns)
             energy = self.interlock.state is State.ENGAGED
-            self._out.append(Outgoing(To.DRIVER, encode(arm.servo(now_ns, energy=energy))))
+            self._tell_driver(encode(arm.servo(now_ns, energy=energy)))
             self._record(pending, Verdict.ADMITTED, now_ns, applied=True)
         else:
             self._record(pending, Verdict.ADMITTED, now_ns)
@@ -435,12 +404,6 @@ class Agent:
             else:
                 self._lower(ceiling, Cause.CEILING, now_ns)
 
-    def _driver_is_silent(self, now_ns: int) -> bool:
-        return any(
-            arm.measured_ns is None or now_ns - arm.measured_ns > MEASURE_NS_MAX
-            for arm in self.arms
-        )
-
     def _note(self, transition: Transition) -> None:
         """Follow a transition with what it means for arms, driver, store and listeners."""
         old, new = transition.old, transition.new
@@ -452,32 +415,11 @@ class Agent:
             self._stored = latched
             self._events.append(Persist(self.epoch_max, latched))
         if (old >= State.HOLD) != (new >= State.HOLD):
-            self._power(transition.t_ns)
+            self._tell_driver(self.drive.power(on=new >= State.HOLD))
         self._events.append(transition)
-        self._state_ns = 0  # say it at once
-        newest = self.arms[0].state(transition.t_ns).seq if self.arms else 0
-        self._answer(
-            Event(
-                kind=18,
-                robot=self.settings.name,
-                boot=self.boot,
-                epoch=self.epoch_max,
-                t_ns=transition.t_ns,
-                old=old,
-                new=new,
-                cause=transition.cause,
-                seq=newest,
-            )
-        )
-
-    def _power(self, now_ns: int) -> None:
-        """Tell the driver whether to stand under power."""
-        powered = self.interlock.state >= State.HOLD
-        if powered:
-            for arm in self.arms:
-                arm.settle()
-                arm.servo_ns = 0
-        self._out.append(Outgoing(To.DRIVER, encode(driver.Stop(34, None if powered else 1))))
+        self._voice.hurry()
+        seq = self.arms[0].seq
+        self._answer(self._voice.event(transition, self.epoch_max, seq))
 
     def _announce(self) -> None:
         self._answer(self.introduction())
@@ -485,24 +427,5 @@ class Agent:
     def _answer(self, message: Message) -> None:
         self._out.append(Outgoing(To.GUARD, encode(message)))
 
-    def _state(self, now_ns: int) -> bytes:
-        self._tick += 1
-        self._state_ns = now_ns
-        session = self.gate.session
-        state = RobotState(
-            kind=17,
-            robot=self.settings.name,
-            boot=self.boot,
-            tick=self._tick,
-            session=session.id if session else NO_SESSION,
-            epoch=session.epoch if session else 0,
-            epoch_max=self.epoch_max,
-            state=self.interlock.state,
-            cause=self.interlock.cause,
-            estop_seen=self.interlock.state is State.ESTOP,
-            driver=self.driver,
-            arms=tuple(arm.state(now_ns) for arm in self.arms),
-            tag=NO_TAG if session else None,
-        )
-        self._ticks.sent(self._tick, now_ns)
-        return seal(state, session.keys.to_console) if session else encode(state)
+    def _tell_driver(self, data: bytes) -> None:
+        self._out.append(Outgoing(To.DRIVER, data))

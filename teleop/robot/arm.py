@@ -48,6 +48,11 @@ class Arm:
         self._newest: Pending | None = None
         self.admitted = self.merged = self.late = 0
 
+    @property
+    def seq(self) -> int:
+        """Number of the newest admitted command, 0 when there is none in this session."""
+        return self._newest.command.seq if self._newest else 0
+
     def start_session(self, scale: float) -> None:
         """Forget the last session's commands and take this scale."""
         self._shape = Shape(scale)
@@ -128,7 +133,7 @@ class Arm:
         return Servo(
             kind=33,
             arm=self.number,
-            seq=command.seq if command else 0,
+            seq=self.seq,
             driver_tick=self.driver_tick,
             valid_for_us=VALID_FOR_US,
             setpoint=pack_setpoint(self.setpoint),
@@ -142,7 +147,7 @@ class Arm:
         newest = self._newest
         return ArmState(
             arm=self.number,
-            seq=newest.command.seq if newest else 0,
+            seq=self.seq,
             clutch_id=newest.command.clutch_id if newest else 0,
             residence_ns=min(now_ns - newest.arrived_ns, 0xFFFF_FFFF) if newest else 0,
             hops=newest.hops if newest else b"",

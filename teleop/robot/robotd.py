@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import sys
 import threading
+from collections import deque
 from pathlib import Path
+from queue import SimpleQueue
 
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
@@ -65,7 +67,9 @@ class Robotd:
         self._store = RobotStore(Path(settings.store))
         self._keyring = keyring = Keyring.load(settings.keys)
         self._agent = self._boot(settings, keyring)
-        self._written: list[Persist] = []
+        self._to_write: SimpleQueue[Persist] = SimpleQueue()
+        self._written: deque[Persist] = deque()
+        threading.Thread(target=self._write, name="store", daemon=True).start()
         identity = keyring.identity(settings.identity)
         runtime.keep(
             Doorman(
@@ -235,23 +239,23 @@ class Robotd:
 
     def _handle(self, event: Transition | Persist) -> None:
         if isinstance(event, Persist):
-            # A sync may take a while: never in the loop that holds the arm.
-            threading.Thread(target=self._write, args=(event,), daemon=True).start()
+            self._to_write.put(event)
             return
         self._events.append(event.t_ns, event.old, event.new, event.cause, self._agent.epoch_max)
         self._gauges["state"].set(event.new)
         self._gauges["cause"].set(event.cause)
 
-    def _write(self, event: Persist) -> None:
-        """In a thread: put a record on disk and wake the loop."""
-        with self._writing:
+    def _write(self) -> None:
+        """Put records on disk, in their order; in a thread, because a sync may take a while."""
+        while True:
+            event = self._to_write.get()
             self._store.write(Record(event.epoch, event.state))
             self._written.append(event)
-        self._runtime.loop.call_from_thread(self._drain_written)
+            self._runtime.loop.call_from_thread(self._drain_written)
 
     def _drain_written(self) -> None:
         while self._written:
-            self._agent.persisted(self._written.pop(0))
+            self._agent.persisted(self._written.popleft())
         self._drain()
 
     # Start -------------------------------------------------------------------------------
@@ -285,13 +289,12 @@ class Robotd:
         self._shaken = {result: board.counter(name) for result, name in shaken.items()}
         self._gauges = {name: board.gauge(name) for name in gauges}
         self._late = board.histogram("late_ns")
-        self._writing = threading.Lock()
 
     def _count(self) -> None:
         for counter, total in zip(self._verdicts, self._agent.gate.counts, strict=True):
             counter.add(total - counter.value)
         self._gauges["epoch"].set(self._agent.epoch_max)
-        self._gauges["driver"].set(self._agent.driver)
+        self._gauges["driver"].set(self._agent.drive.flags)
         self._gauges["link_dropped"].set(sum(link.stats.dropped_send for link in self._links))
 
     def _refuse(self, cause: str) -> None:

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 
 import pytest
 
-from bench.children import REPOSITORY
+from bench.children import spawn, stop
 from bench.join import Fate
 from bench.ports import free_ports
 from bench.readings import Window, accepted, seen, sent, transitions
@@ -52,22 +50,24 @@ def test_a_process_that_ends_spoils_the_measurement_by_name(keys: Keys) -> None:
             stage.check()
 
 
-def test_an_interrupted_bench_leaves_nothing() -> None:
-    before = set(SHM.iterdir())
-    bench = subprocess.Popen(
-        [sys.executable, "-m", "bench", "relay", "--quick", "--stall", "relayd"],
-        cwd=REPOSITORY,
-        stderr=subprocess.PIPE,
-    )
-    while not any(SHM.glob("trocar-bench-*/relayd.json")):
-        assert bench.poll() is None
-        time.sleep(0.01)
-    bench.send_signal(signal.SIGINT)
-    _, words = bench.communicate(timeout=20)
-    assert bench.returncode == 130
-    assert b"interrupted" in words
-    assert {path for path in SHM.iterdir() if path.name.startswith("trocar-bench")} <= before
-    assert not _children_named(str(SHM / "trocar-bench-"))
+@pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_bench_leaves_nothing(ending: signal.Signals, tmp_path: Path) -> None:
+    before = set(SHM.glob("trocar-bench-*"))
+    words = tmp_path / "words"
+    arguments = ["-m", "bench", "relay", "--quick", "--stall", "relayd"]
+    bench = spawn(arguments, output=words)
+    try:
+        while not any((path / "relayd.json").exists() for path in _new(before)):
+            assert bench.poll() is None
+            time.sleep(0.01)
+        made = _new(before)
+        bench.send_signal(ending)
+        assert bench.wait(timeout=20) == 130, words.read_text()
+    finally:
+        stop([bench])
+    assert "interrupted" in words.read_text()
+    assert not any(path.exists() for path in made)
+    assert not any(_commands_with(str(path)) for path in made)
 
 
 def test_ports_are_different_and_free() -> None:
@@ -123,7 +123,11 @@ def test_rings_are_read_back_on_the_machines_clock(tmp_path: Path) -> None:
     assert transitions(tmp_path, "robotd", skew, window) == []
 
 
-def _children_named(text: str) -> list[int]:
+def _new(before: set[Path]) -> set[Path]:
+    return set(SHM.glob("trocar-bench-*")) - before
+
+
+def _commands_with(text: str) -> list[str]:
     found = []
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit() and int(entry.name) != os.getpid():
@@ -132,5 +136,5 @@ def _children_named(text: str) -> list[int]:
             except OSError:
                 continue
             if text in command:
-                found.append(int(entry.name))
+                found.append(command)
     return found

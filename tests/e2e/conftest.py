@@ -137,7 +137,7 @@ class HostileRelay:
 class Room:
     """The processes, and what can be seen of them."""
 
-    def __init__(self, *, hostile_relay: bool = False) -> None:
+    def __init__(self) -> None:
         self.run_dir = Path(tempfile.mkdtemp(prefix="trocar-room-", dir="/dev/shm"))
         self.keys = self.run_dir / "keys"
         for name, role in ROLES.items():
@@ -147,24 +147,22 @@ class Room:
         self._console, self._robot, self._guard, self._session = (
             f"tcp://127.0.0.1:{port}" for port in ports[:4]
         )
-        self._settings = self._slices(ports[4] if hostile_relay else 0, ports[0])
-        self.relay: HostileRelay | None = None
-        if hostile_relay:
-            self.relay = HostileRelay(Keyring.load(self.keys), ports[4])
-        self._ears: zmq.Socket[bytes] | None = None
+        self._settings = self._slices(ports[4], ports[0])
+        self._second_relay = ports[4]
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
-
-    def open(self) -> Room:
-        """Start everything but the hand, and wait until the robot has introduced itself."""
-        for name in ("relayd", "robotd", "simd", "sessiond"):
-            self.start(name)
         self._ears = self._context.socket(zmq.SUB)
         self._ears.linger = self._ears.rcvhwm = 0
         self._ears.subscribe(b"")
+        self.relay: HostileRelay
+
+    def open(self) -> Room:
+        """Start everything but the hand, and wait until the robot has introduced itself."""
+        self.relay = HostileRelay(Keyring.load(self.keys), self._second_relay)
+        for name in ("relayd", "robotd", "simd", "sessiond"):
+            self.start(name)
         self._ears.connect(f"ipc://{self.run_dir}/state.1.ipc")
         self.until(self.states, "a state")
-        if self.relay is not None:
-            self.until(lambda: self.relay.attached, "the robot at its second relay")
+        self.until(lambda: self.relay.attached, "the robot at its second relay")
         return self
 
     def start(self, name: str) -> None:
@@ -190,7 +188,7 @@ class Room:
     def close(self) -> None:
         """End exactly what was started here, and remove the directory."""
         stop(self.children.values())
-        if self.relay is not None:
+        if hasattr(self, "relay"):
             self.relay.close()
         self._context.destroy(linger=0)
         shutil.rmtree(self.run_dir, ignore_errors=True)
@@ -230,7 +228,6 @@ class Room:
 
     def states(self) -> list[RobotState]:
         """Return what the robot has said since the last call."""
-        assert self._ears is not None
         found = []
         while self._ears.poll(0):
             found.append(_STATES.expect(split(self._ears.recv())[0], RobotState))
@@ -241,7 +238,6 @@ class Room:
         found = self.states()
         while not found:
             self.alive()
-            assert self._ears is not None
             assert self._ears.poll(2000), f"the robot is silent\n{self.last_words()}"
             found = self.states()
         return found[-1]
@@ -302,9 +298,10 @@ class Room:
                 server=server,
             )
 
-        links = [end(ROBOT, "udp", self._robot)]
-        if second_relay:
-            links.append(end(ROBOT, "zmq", f"tcp://127.0.0.1:{second_relay}", "evil-relay"))
+        links = (
+            end(ROBOT, "udp", self._robot),
+            end(ROBOT, "zmq", f"tcp://127.0.0.1:{second_relay}", "evil-relay"),
+        )
         RobotStore(self.run_dir / "robot.store").create()
         return {
             "relayd": RelaydSettings(
@@ -321,7 +318,7 @@ class Room:
             "robotd": RobotdSettings(
                 process=self._process("robotd", 2),
                 robot=RobotSettings(name=ROBOT, ceilings={"monitor": "none"}),
-                links=tuple(links),
+                links=links,
                 keys=keyring,
                 identity=ROBOT,
                 guard=self._guard,
@@ -362,7 +359,7 @@ class Room:
 @pytest.fixture(scope="class")
 def empty_room() -> Iterator[Room]:
     """Give a room whose robot nobody holds, and whose second relay is hostile."""
-    room = Room(hostile_relay=True)
+    room = Room()
     try:
         yield room.open()
     finally:
@@ -372,7 +369,7 @@ def empty_room() -> Iterator[Room]:
 @pytest.fixture(scope="class")
 def theatre() -> Iterator[Room]:
     """Give a room in which a surgeon's hand draws, and whose second relay is hostile."""
-    room = Room(hostile_relay=True)
+    room = Room()
     try:
         room.open()
         room.start("natived")
@@ -384,7 +381,7 @@ def theatre() -> Iterator[Room]:
 
 @pytest.fixture
 def own_room() -> Iterator[Room]:
-    """Give an empty room to one story alone, which may break it."""
+    """Give a room that nobody holds, with a hostile relay, to one story alone: it may break it."""
     room = Room()
     try:
         yield room.open()

@@ -74,6 +74,12 @@ def test_half_a_millimetre_a_millisecond_and_a_fifth_of_it_when_degraded():
     assert full.lag_m == pytest.approx(0.0995)
 
 
+def test_degraded_never_means_faster():
+    odd, wish = Limits(degraded_speed_m_s=2.0), ORIGIN._replace(x=0.1)
+    step = limit_step(odd, degraded=True, old=ORIGIN, wish=wish, dt_ns=MS)
+    assert step.setpoint.x == pytest.approx(0.0005)
+
+
 def test_a_pause_is_not_a_licence_to_leap():
     wish = ORIGIN._replace(x=1.0)
     step = limit_step(LIMITS, degraded=False, old=ORIGIN, wish=wish, dt_ns=10_000 * MS)

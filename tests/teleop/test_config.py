@@ -10,16 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from teleop.node.config import (
-    BYTES_MAX,
-    LISTENERS,
-    ConfigError,
-    NodeConfig,
-    line_of,
-    load,
-    parse,
-    resolve,
-)
+from teleop.node.config import BYTES_MAX, LISTENERS, NodeConfig, load, parse, resolve
+from teleop.node.mistakes import ConfigError, line_of
 from teleop.node.rundir import default_path
 
 ROOT = Path(__file__).resolve().parents[2]

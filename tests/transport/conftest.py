@@ -143,6 +143,8 @@ class World:
         seen: list[object] = []
 
         def look() -> None:
+            if seen:  # asked once more before the loop stands still
+                return
             if so():
                 seen.append(True)
             if seen or time.monotonic() > ends_at:

@@ -45,11 +45,12 @@ def test_a_burst_both_ways_arrives_whole_though_edges_are_lost(world):
 
 
 def test_a_send_in_a_callback_does_not_hide_what_came_meanwhile(world):
-    heard, answered = [], []
+    heard, answered, ports = [], [], []
 
     def on_server(frames):
-        heard.append(1)
-        server.send_to(frames[0].bytes, b"answer")
+        if ports:
+            heard.append(1)
+            ports[0].send_to(frames[0].bytes, b"answer")
 
     def on_client(frames):
         answered.append(1)
@@ -57,8 +58,10 @@ def test_a_send_in_a_callback_does_not_hide_what_came_meanwhile(world):
             client.send(b"question")
 
     server, client = pair(world, on_server, on_client)
+    ports.append(server)
+    world.until(lambda: client.send(b"question"))
     world.until(lambda: len(answered) >= BURST)
-    assert len(heard) == BURST
+    assert len(heard) - len(answered) in (0, 1)  # the first hello may have been heard by then
 
 
 def test_a_pass_is_bounded_and_says_once_that_it_is_over(world):

@@ -1,0 +1,93 @@
+"""The driver behind the arms: whether it measures, whether it has power, what it is told.
+
+Rules
+-----
+1. A driver that has not measured every arm for 30 ms is silent; a silent one gets no motion.
+2. Under power it hears a setpoint at least every 10 ms, a third of its own watchdog.
+3. Power goes on with the measured pose as setpoint, so that nothing moves at it.
+"""
+
+from __future__ import annotations
+
+from safety.driver import Measure, Stop
+from safety.messages import Driver
+from safety.profile import MS
+from teleop.robot.arm import Arm
+from transport.wire.codec import Message, encode
+
+SERVO_NS_MAX = 10 * MS
+MEASURE_NS_MAX = 30 * MS
+
+_SAYS = int(Driver.SIMULATED | Driver.ENABLED | Driver.BRAKED)
+_CONNECTED = int(Driver.CONNECTED)
+_SIMULATED = int(Driver.SIMULATED)
+
+
+class Drive:
+    """The driver of one robot, as far as it has spoken."""
+
+    def __init__(self, arms: tuple[Arm, ...]) -> None:
+        self._arms = arms
+        self._instance = 0
+        self.flags = 0
+        self.is_silent = True
+        self.refused = 0
+
+    @property
+    def is_simulated(self) -> bool:
+        """Whether the driver says that nothing real moves."""
+        return bool(self.flags & _SIMULATED)
+
+    def measured(self, message: Message, now_ns: int, *, powered: bool) -> bool:
+        """Take a measurement; return whether it is the first of a driver that has (re)started."""
+        if not isinstance(message, Measure) or message.arm >= len(self._arms):
+            self.refused += 1
+            return False
+        arm = self._arms[message.arm]
+        if not arm.measure(message, now_ns):
+            self.refused += 1
+            return False
+        if not powered:
+            arm.settle()
+        self.flags = message.flags & _SAYS | _CONNECTED
+        restarted = message.instance != self._instance
+        self._instance = message.instance
+        if self.is_silent:
+            self.is_silent = self._has_been_silent(now_ns)
+        return restarted
+
+    def gone(self) -> None:
+        """Forget the driver: its connection has ended."""
+        self._instance = self.flags = 0
+        self.is_silent = True
+
+    def falls_silent(self, now_ns: int) -> bool:
+        """Tell, once, that the driver has stopped measuring."""
+        if self.is_silent or not self._has_been_silent(now_ns):
+            return False
+        self.is_silent = True
+        return True
+
+    def power(self, *, on: bool) -> bytes:
+        """Make the message that clears the driver's stop, or stops it (category 1)."""
+        if on:
+            for arm in self._arms:
+                arm.settle()
+                arm.servo_ns = 0
+        return encode(Stop(34, None if on else 1))
+
+    def keep_alive(self, now_ns: int) -> list[bytes]:
+        """Repeat the setpoints of the arms that have had none for too long."""
+        if self.is_silent:
+            return []
+        return [
+            encode(arm.servo(now_ns, energy=False))
+            for arm in self._arms
+            if now_ns - arm.servo_ns >= SERVO_NS_MAX
+        ]
+
+    def _has_been_silent(self, now_ns: int) -> bool:
+        return any(
+            arm.measured_ns is None or now_ns - arm.measured_ns > MEASURE_NS_MAX
+            for arm in self._arms
+        )

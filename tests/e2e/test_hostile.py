@@ -1,0 +1,610 @@
+"""Whatever comes over the sockets: it is refused under a name, and moves nothing.
+
+Two rooms. In one nobody holds the robot, and the arm must not stir. In the other a surgeon's hand
+draws, and the arm must follow that hand alone. Latency is the bench's matter (`bench.hostile`).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from bench import attacks, forge, readings
+from bench.forge import HUGE, INF, NAN
+from safety.driver import Measure
+from safety.grant import (
+    Denied,
+    Granted,
+    Release,
+    Request,
+    Revoke,
+    Role,
+    SessionKeys,
+    derive,
+    public_point,
+)
+from safety.grant import VOCABULARY as GRANTS
+from safety.messages import NO_SESSION, Bedside, RobotState
+from safety.profile import Profile
+from safety.state import State
+from teleop.sim.arm import HOME
+from tests.e2e.conftest import REACH_M, ROBOT, STILL_M, SURGEON, Room
+from transport.io import keys
+from transport.wire.codec import Registry, encode
+from transport.wire.messages import Attach, Attached, Clock
+from transport.wire.messages import Refused as No
+from transport.wire.vector import ORIGIN, Setpoint, pack_setpoint, unpack_setpoint
+
+_GRANTS = Registry(GRANTS)
+HEAD = RobotState(17, ROBOT, bytes(8), 1, b"12345678", 1, 1, 3, 0, False, 0, (), None)
+BROKEN = {found.name: found for found in forge.broken(forge.command(HEAD, seq=1))}
+ABOVE = HOME._replace(z=HOME.z + 0.05)
+
+
+@contextlib.contextmanager
+def refused(room: Room, *names: str) -> Iterator[None]:
+    """Hold that the body makes each of these counters rise."""
+    before = {name: room.counted(name) for name in names}
+    yield
+
+    def left() -> list[str]:
+        return [name for name in names if room.counted(name) <= before[name]]
+
+    end = time.monotonic() + 5.0
+    while left() and time.monotonic() < end:
+        room.alive()
+        time.sleep(0.01)
+    assert not left(), "not counted"
+
+
+def still(room: Room) -> None:
+    """Hold that the arm has not stirred since the last look, and that no command reached it."""
+    room.alive()
+    strayed = room.strayed()
+    assert strayed.off_plane_m < STILL_M
+    assert strayed.off_middle_m < STILL_M
+    assert not room.moved_by()
+
+
+def follows_only_the_hand(room: Room) -> None:
+    """Hold that nothing but the hand's commands has moved the arm, and that they do so now."""
+    room.alive()
+    strayed = room.strayed()
+    assert strayed.off_plane_m < STILL_M
+    assert strayed.off_middle_m < REACH_M
+    moved_by = room.moved_by()
+    assert moved_by <= room.given()
+    # A machine that stalls may hold the arm; the hand then goes on where it was.
+    room.until(lambda: room.follows() and max(room.moved_by()) > max(moved_by), "motion")
+
+
+class Rogue:
+    """A console with a good key that asks for the robot, gets it, and then says what it likes."""
+
+    def __init__(self, room: Room, name: str = "evil-console") -> None:
+        self.room = room
+        self.desk = room.device(name, "session")
+        self.key = ec.generate_private_key(ec.SECP256R1())
+        self.seq = 0
+
+    def ask(self, role: Role = Role.SURGEON, *, replace: bool = False) -> Granted | Denied:
+        """Ask for the robot."""
+        point = public_point(self.key)
+        message = Request(
+            49, secrets.token_bytes(8), ROBOT, role, point, Profile.NATIVE, 10_000, 1.0, replace
+        )
+        self.desk.say(encode(message))
+        for data in self.desk.heard(5.0):
+            answer = _GRANTS.decode(data)
+            if isinstance(answer, Granted | Denied):
+                return answer
+        raise TimeoutError("the session service does not answer")
+
+    def hold(self) -> None:
+        """Ask for the robot, and get it."""
+        answer = self.ask()
+        while isinstance(answer, Denied) and "not connected" in answer.reason:
+            time.sleep(0.05)
+            answer = self.ask()
+        assert isinstance(answer, Granted), answer
+        grant = _GRANTS.decode(answer.grant[:])
+        self.grant = grant
+        self.keys: SessionKeys = derive(answer.grant, self.key, grant.robot_key)
+        self.room.until(lambda: self.room.state().session == grant.session, "the session")
+
+    def command(self, seq: int | None = None, **fields: object) -> bytes:
+        """Write a command with a valid tag."""
+        if seq is None:
+            self.seq += 1
+            seq = self.seq
+        head = self.room.state()
+        fields = {"setpoint": pack_setpoint(ORIGIN), "flags": 0, **fields}
+        return forge.command(head, seq=seq, key=self.keys.to_robot, **fields)
+
+    def give_back(self) -> None:
+        """Release the robot and hang up."""
+        self.desk.say(encode(Release(54, self.grant.session)))
+        self.room.until(lambda: self.room.state().session == NO_SESSION, "the end")
+        self.desk.close()
+
+
+@pytest.fixture
+def rogue(request: pytest.FixtureRequest, empty_room: Room) -> Iterator[Rogue]:
+    """Give a rogue that holds the robot."""
+    found = Rogue(empty_room)
+    found.hold()
+    yield found
+    found.give_back()
+
+
+class TestNobodyHoldsTheRobot:
+    """The arm stands still, under whatever name the attempt is counted."""
+
+    @pytest.mark.parametrize("name", BROKEN)
+    def test_a_console_sends_what_is_no_command(self, empty_room: Room, name: str) -> None:
+        broken, room = BROKEN[name], empty_room
+        where = broken.at_relay if ":" in broken.at_relay else f"relay:{broken.at_relay}"
+        if not broken.at_relay:
+            where = f"gate:{broken.at_gate}".replace("gate:tag", "gate:unknown_session")
+        with room.device("evil-script") as rogue, refused(room, where):
+            rogue.attach(ROBOT)
+            fresh = forge.broken(forge.command(rogue.state(), seq=1))
+            rogue.say(next(found.data for found in fresh if found.name == name))
+        still(room)
+
+    @pytest.mark.parametrize("name", BROKEN)
+    def test_a_relay_sends_the_robot_what_is_no_command(self, empty_room: Room, name: str) -> None:
+        broken, room = BROKEN[name], empty_room
+        where = f"gate:{broken.at_gate}".replace("gate:tag", "gate:unknown_session")
+        with refused(room, where):
+            room.relay.say(broken.data)
+        still(room)
+
+    @pytest.mark.parametrize(
+        ("name", "seq", "echo"),
+        [
+            ("duplicate", 100, None),
+            ("old", 1, None),
+            ("far_future", 100 + 60_001, None),
+            ("far_future", (1 << 63) - 1, None),
+            ("never_sent", 101, (1 << 63) - 1),
+            ("never_sent", 101, 0),
+            ("late", 101, -250),
+        ],
+    )
+    def test_a_console_that_lies_about_time(
+        self, empty_room: Room, name: str, seq: int, echo: int | None
+    ) -> None:
+        room = empty_room
+        with room.device("evil-script") as rogue:
+            rogue.attach(ROBOT)
+            time.sleep(1.1)  # so that old ticks are old
+            head = rogue.state()
+            rogue.say(forge.command(head, seq=100))
+            echo = head.tick + echo if echo is not None and echo < 0 else echo
+            with refused(room, f"relay:{name}"):
+                rogue.say(forge.command(head, seq=seq, tick_echo=echo))
+        still(room)
+
+    @pytest.mark.parametrize(
+        ("name", "setpoint"),
+        [
+            *(("not_finite", ORIGIN._replace(**{f: v})) for f in ("x", "jaw") for v in (NAN, INF)),
+            ("not_finite", ORIGIN._replace(qw=NAN)),
+            ("not_finite", ORIGIN._replace(x=-HUGE, y=HUGE)),
+            ("not_unit", ORIGIN._replace(qw=1.001)),
+            ("not_unit", ORIGIN._replace(qw=0.0)),
+            ("not_unit", ORIGIN._replace(qw=1e150)),
+        ],
+    )
+    def test_a_granted_hand_points_nowhere(
+        self, rogue: Rogue, name: str, setpoint: Setpoint
+    ) -> None:
+        with refused(rogue.room, f"gate:{name}"):
+            rogue.room.relay.say(rogue.command(setpoint=pack_setpoint(setpoint)))
+        still(rogue.room)
+
+    @pytest.mark.parametrize(
+        ("name", "seq", "echo"),
+        [
+            ("duplicate", 1, None),
+            ("old", 0, None),
+            ("far_future", 60_002, None),
+            ("far_future", (1 << 63) - 1, None),
+            ("never_sent", None, (1 << 63) - 1),
+            ("never_sent", None, 0),
+        ],
+    )
+    def test_a_granted_hand_lies_about_time(
+        self, rogue: Rogue, name: str, seq: int | None, echo: int | None
+    ) -> None:
+        rogue.room.relay.say(rogue.command())
+        with refused(rogue.room, f"gate:{name}"):
+            rogue.room.relay.say(rogue.command(seq, tick_echo=echo))
+        still(rogue.room)
+
+    def test_a_granted_hand_shows_an_old_picture(self, rogue: Rogue) -> None:
+        old = rogue.room.state().tick
+        rogue.room.relay.say(rogue.command())
+        time.sleep(0.2)
+        rogue.room.until(lambda: rogue.room.state().tick > old + 40, "ticks")
+        with refused(rogue.room, "gate:late"):
+            rogue.room.relay.say(rogue.command(tick_echo=old))
+        still(rogue.room)
+
+    def test_a_granted_hand_presses_without_having_been_up(self, rogue: Rogue) -> None:
+        up = Setpoint(0.0, 0.0, 0.05, 1.0, 0.0, 0.0, 0.0, 0.0)
+        with refused(rogue.room, "gate:admitted"):
+            for _ in range(100):
+                rogue.room.relay.say(rogue.command(flags=1, setpoint=pack_setpoint(up)))
+                time.sleep(0.002)
+        assert rogue.room.state().state <= State.ARMED
+        still(rogue.room)
+
+    @pytest.mark.parametrize("carrier", ["relay", "robot"])
+    def test_the_commands_of_a_session_that_is_over(self, empty_room: Room, carrier: str) -> None:
+        rogue = Rogue(empty_room)
+        rogue.hold()
+        old = [rogue.command() for _ in range(20)]
+        rogue.give_back()
+        room = empty_room
+        with refused(room, "gate:unknown_session"), room.device("evil-script") as again:
+            again.attach(ROBOT)
+            for frame in old:
+                again.say(frame) if carrier == "relay" else room.relay.say(frame)
+        still(room)
+
+    def test_a_robot_tells_of_itself_what_is_no_state(self, empty_room: Room) -> None:
+        room = empty_room
+        mine = RobotState(17, "evil-robot", bytes(8), 1, bytes(8), 0, 0, 3, 0, False, 0, (), None)
+        data = encode(mine)
+        deep = b"\xdc\x00\x0d" + data[1:-2] + forge.nested(1900) + b"\xc0"
+        with room.device("evil-robot", "robot") as rogue:
+            assert rogue.attach("evil-robot") is not None
+            for name, frame in (
+                ("relay:malformed", data[:30]),
+                ("relay:malformed", deep),
+                ("relay:version", b"\x9d\x02" + data[2:]),
+                ("relay:kind", data[:1] + b"\x01\x10" + data[3:]),
+                ("relay:field", data.replace(b"evil-robot", b"evil-r\xffbot"[:10])),
+                ("relay:robot", data.replace(b"\xaaevil-robot", b"\xa3psm")),
+                ("relay:oversized", data + bytes(2048 - len(data))[:-1] + bytes(1)),
+                ("hub:oversized", data + bytes(2000)),
+            ):
+                with refused(room, name):
+                    rogue.say(frame)
+        still(room)
+
+    def test_a_robot_speaks_for_another(self, empty_room: Room) -> None:
+        room = empty_room
+        with room.device("evil-robot", "robot") as rogue, refused(room, "hub:rejected"):
+            rogue.say(encode(Attach(1, ROBOT, 1, 1, False)))
+            answer = rogue.hear()
+            assert answer is not None
+            assert isinstance(Registry((No,)).decode(answer), No)
+        still(room)
+
+    @pytest.mark.parametrize(
+        ("name", "door", "counter"),
+        [
+            ("evil-console", "robot", "hub:wrong_role"),
+            ("evil-robot", "console", "hub:wrong_role"),
+            ("evil-guard", "console", "hub:wrong_role"),
+            ("evil-console", "guard", "guard:wrong_role"),
+            ("evil-script", "guard", "guard:wrong_role"),
+            ("evil-robot", "guard", "guard:wrong_role"),
+            ("evil-robot", "session", "asked:wrong_role"),
+            ("evil-guard", "session", "asked:wrong_role"),
+            (None, "console", "hub:unknown_key"),
+            (None, "robot", "hub:unknown_key"),
+            (None, "guard", "guard:unknown_key"),
+            (None, "session", "asked:unknown_key"),
+        ],
+    )
+    def test_a_key_for_another_door(
+        self, empty_room: Room, name: str | None, door: str, counter: str
+    ) -> None:
+        with refused(empty_room, counter), empty_room.device(name, door) as rogue:
+            rogue.try_to_say(encode(Attach(1, ROBOT, 1, 1, False)))
+            assert rogue.hear(0.3) is None
+        still(empty_room)
+
+    def test_a_console_that_does_not_know_its_place(self, empty_room: Room) -> None:
+        room = empty_room
+        with room.device("evil-script") as rogue:
+            with refused(room, "hub:unattached"):
+                rogue.say(forge.command(HEAD, seq=1))
+            rogue.attach(ROBOT)
+            for name, parts in (
+                ("hub:kind", (encode(Attached(2, 1, 1, None, 0, 0)),)),
+                ("hub:field", (encode(Clock(3, 1, 2, 3)).replace(b"\x01\x02\x03", b"\xc0" * 3),)),
+                ("hub:parts", (b"a", b"b")),
+                ("hub:parts", (b"a",) * 50),
+                ("hub:oversized", (bytes(1025),)),
+            ):
+                with refused(room, name):
+                    rogue.say(*parts)
+        still(room)
+
+    @pytest.mark.parametrize(
+        ("name", "counter"), [("evil-guard", "robot:forbidden"), ("evil-relay", "robot:forbidden")]
+    )
+    def test_a_guard_without_the_right(self, empty_room: Room, name: str, counter: str) -> None:
+        room, where = empty_room, empty_room.place
+        with room.device(name, "guard") as rogue:
+            for message in (
+                attacks.forged_grant(where),
+                attacks.ceiling(where),
+                attacks.ceiling(where, source=name),
+                Revoke(55, room.state().session, "invented"),
+                attacks.request(where),
+            ):
+                with refused(room, counter):
+                    rogue.say(encode(message))
+        still(room)
+
+    def test_a_session_service_that_cannot_sign(self, empty_room: Room) -> None:
+        room, where = empty_room, empty_room.place
+        with room.device("evil-session", "guard") as rogue:
+            for name, message in (
+                ("robot:grant", attacks.forged_grant(where)),
+                ("robot:forbidden", attacks.ceiling(where)),
+                ("robot:forbidden", attacks.ceiling(where, source="evil-session")),
+                ("robot:session", Revoke(55, b"nobody's", "invented")),
+                ("robot:forbidden", attacks.request(where)),
+            ):
+                with refused(room, name):
+                    rogue.say(encode(message))
+            for name, data in (
+                ("robot:wire", b"\xc1" * 50),
+                ("robot:wire", forge.nested(4000)),
+                ("robot:oversized", bytes(5000)),
+            ):
+                with refused(room, name):
+                    rogue.say(data)
+            with refused(room, "robot:parts"):
+                rogue.say(b"a", b"b")
+            with refused(room, "robot:parts"):
+                rogue.say(*[b"a"] * 50)
+        still(room)
+
+    def test_a_console_asks_for_what_it_must_not_have(self, empty_room: Room) -> None:
+        room = empty_room
+        rogue = Rogue(room, "evil-script")
+        with refused(room, "session:denied"):
+            answer = rogue.ask(Role.SURGEON)
+        assert isinstance(answer, Denied)
+        assert "needs a console" in answer.reason
+        for name, parts in (
+            ("session:wire", (b"\xc1" * 50,)),
+            ("session:wire", (forge.nested(4000),)),
+            ("session:oversized", (bytes(5000),)),
+            ("session:unexpected", (encode(Revoke(55, bytes(8), "")),)),
+            ("session:denied", (encode(Release(54, b"not mine")),)),
+            ("session:parts", (b"a", b"b")),
+        ):
+            with refused(room, name):
+                rogue.desk.say(*parts)
+        rogue.desk.close()
+        still(room)
+
+    def test_junk_on_the_bedside_socket(self, empty_room: Room) -> None:
+        room = empty_room
+        path = str(room.run_dir / f"bedside-{ROBOT}.sock")
+        with seqpacket(path) as rogue:
+            for junk in (b"\xc1", forge.nested(3000), os.urandom(200), encode(Clock(3, 1, 1, 1))):
+                with refused(room, "robot:wire"):
+                    rogue.send(junk)
+            with refused(room, "robot:oversized"):
+                rogue.send(bytes(5000))
+            with refused(room, "robot:second"), seqpacket(path) as second:
+                assert second.recv(10) == b""
+        room.until(lambda: bedside(path, "reset") == "nothing to reset in IDLE", "an answer")
+        still(room)
+
+    def test_a_robot_that_restarts_knows_no_session_of_before(self, own_room: Room) -> None:
+        room = own_room
+        rogue = Rogue(room)
+        rogue.hold()
+        old = [rogue.command(tick_echo=tick) for tick in range(20, 1500, 5)]
+        boot = room.state().boot
+        room.end("robotd")
+        room.start("robotd")
+        room.until(lambda: room.state().boot != boot and room.state().tick > 200, "a new boot")
+        with room.device("evil-script") as again, refused(room, "gate:unknown_session"):
+            again.attach(ROBOT)
+            newest = room.state().tick
+            for frame in old[: newest // 5]:
+                again.say(frame)
+        rogue.desk.close()
+        still(room)
+
+    def test_a_driver_that_talks_nonsense(self, own_room: Room) -> None:
+        room = own_room
+        room.end("simd")
+        path = str(room.run_dir / f"driver-{ROBOT}.sock")
+        with seqpacket(path) as rogue:
+            for junk in (b"\xc1", forge.nested(3000), os.urandom(200), encode(Clock(3, 1, 1, 1))):
+                with refused(room, "robot:wire"):
+                    rogue.send(junk)
+            for arm, pose in ((0, HOME._replace(x=NAN)), (0, HOME._replace(qw=2.0)), (9, HOME)):
+                with refused(room, "robot:measure"):
+                    rogue.send(encode(Measure(32, 1, 1, 6, arm, b"", pack_setpoint(pose))))
+            with refused(room, "robot:oversized"):
+                rogue.send(bytes(5000))
+        room.start("simd")
+        room.until(lambda: room.state().driver & 1, "the driver")
+        still(room)
+
+    def test_a_granted_hand_from_beyond_all_numbers(self, own_room: Room) -> None:
+        """Two poses, finite each, whose difference is not: the driver must never hear of it."""
+        room = own_room
+        rogue = Rogue(room)
+        rogue.hold()
+        room.states()
+        with refused(room, "gate:not_finite"):
+            for held, x in ((0, -HUGE), (1, -HUGE), (1, HUGE)):
+                for _ in range(80):
+                    pose = pack_setpoint(ORIGIN._replace(x=x))
+                    room.relay.say(rogue.command(flags=held, setpoint=pose))
+                    time.sleep(0.002)
+        still(room)
+        rogue.desk.close()
+
+
+class TestAHandFollows:
+    """The arm follows the surgeon's hand, and nobody else's."""
+
+    def test_every_broken_command_from_both_sides(self, theatre: Room) -> None:
+        room = theatre
+        with room.device("evil-script") as rogue, refused(
+            room,
+            *("relay:malformed", "relay:version", "relay:kind", "relay:field", "relay:robot"),
+            *("gate:malformed", "gate:version", "gate:kind", "gate:field", "gate:robot"),
+            *("gate:tag", "gate:arm", "gate:unknown_session", "gate:oversized"),
+            *("relay:oversized", "hub:oversized"),
+        ):
+            rogue.attach(ROBOT)
+            for found in forge.broken(forge.command(rogue.state(), seq=1 << 20)):
+                rogue.say(found.data)
+                room.relay.say(found.data)
+        follows_only_the_hand(room)
+
+    def test_forged_commands_ahead_of_the_hand(self, theatre: Room) -> None:
+        room = theatre
+        with room.device("evil-script") as rogue, refused(room, "gate:tag"):
+            rogue.attach(ROBOT)
+            for _ in range(100):
+                head = rogue.state()
+                for ahead in (1, 100, 50_000, 1 << 40):
+                    frame = forge.command(head, seq=head.arms[0].seq + ahead)
+                    rogue.say(frame)
+                    room.relay.say(frame)
+                time.sleep(0.004)
+        follows_only_the_hand(room)
+
+    def test_another_console_claims_the_session(self, theatre: Room) -> None:
+        room = theatre
+        for name, role in (("evil-script", Role.SCRIPT), ("evil-console", Role.SURGEON)):
+            rogue = Rogue(room, name)
+            with refused(room, "session:denied"):
+                answer = rogue.ask(role, replace=True)
+            assert isinstance(answer, Denied)
+            assert SURGEON in answer.reason
+            with refused(room, "session:denied"):
+                rogue.desk.say(encode(Release(54, room.state().session)))
+            rogue.desk.close()
+        follows_only_the_hand(room)
+
+    def test_a_second_driver(self, theatre: Room) -> None:
+        path = str(theatre.run_dir / f"driver-{ROBOT}.sock")
+        with refused(theatre, "robot:second"), seqpacket(path) as second:
+            with contextlib.suppress(OSError):
+                second.send(encode(Measure(32, 1, 99, 6, 0, b"", pack_setpoint(ABOVE))))
+            assert second.recv(10) == b""
+        follows_only_the_hand(theatre)
+
+    def test_a_key_that_is_revoked_while_it_is_used(self, theatre: Room) -> None:
+        room = theatre
+        keys.new(room.keys, "traitor", keys.Role.SCRIPT)
+        time.sleep(0.1)
+        with room.device("traitor") as rogue, room.device("traitor", "session") as desk:
+            assert rogue.attach(ROBOT) is not None
+            desk.say(encode(Clock(3, 1, 0, 0)))
+            assert desk.hear() is not None
+            keys.revoke(room.keys, "traitor")
+            time.sleep(0.1)
+            with refused(room, "hub:revoked", "session:revoked"):
+                rogue.say(forge.command(HEAD, seq=1))
+                desk.say(encode(attacks.request(room.place)))
+        follows_only_the_hand(room)
+
+    def test_one_device_cannot_take_every_place_at_the_relay(self, theatre: Room) -> None:
+        room = theatre
+        with contextlib.ExitStack() as held, refused(room, "hub:full"):
+            for number in range(70):
+                rogue = held.enter_context(room.device("evil-script"))
+                rogue.say(encode(Attach(1, f"psm{number}", 1, 1, False)))
+            with room.device("evil-console") as other:
+                assert other.attach(ROBOT) is not None
+        follows_only_the_hand(room)
+
+    @pytest.mark.parametrize("name", attacks.BY_NAME)
+    def test_a_flood(self, theatre: Room, name: str) -> None:
+        room, attack = theatre, attacks.BY_NAME[name]
+        attacks.arm(room.place)
+        before = {counter: read(room, counter) for counter in attack.refused}
+        struck = room.run_dir / "struck"
+        flood = subprocess.Popen(
+            [sys.executable, "-m", "bench.attacks", name, "--run-dir", str(room.run_dir)]
+            + ["--seconds", "2", "--struck", str(struck)],
+        )
+        try:
+            assert flood.wait(20) == 0
+        finally:
+            flood.kill()
+        assert int(struck.read_text()) > 50
+        room.until(
+            lambda: all(read(room, counter) > before[counter] for counter in before),
+            f"refusals of {name}: {[c for c in before if read(room, c) <= before[c]]}",
+        )
+        follows_only_the_hand(room)
+
+
+class TestTheHandItself:
+    """What happens to the rightful hand when its own key or its own session is attacked."""
+
+    def test_its_key_is_revoked(self, own_room: Room) -> None:
+        room = own_room
+        room.start("natived")
+        room.until(room.follows, "motion")
+        keys.revoke(room.keys, SURGEON)
+        room.until(lambda: not room.follows(), "the end of motion", 2.0)
+        room.until(lambda: room.state().session == NO_SESSION, "the end of the session", 4.0)
+        assert room.counted("hub:revoked") > 0
+
+    def test_its_datagrams_are_replayed(self, own_room: Room) -> None:
+        room = own_room
+        room.start("natived")
+        room.until(room.follows, "motion")
+        try:
+            heard = forge.sniff(room.place.datagrams, 200)
+        except PermissionError:
+            pytest.skip("this user may not look at packets of loopback")
+        with refused(room, "hub:replayed", "hub:forged"), socket.socket(type=socket.SOCK_DGRAM) as wire:
+            for datagram in heard:
+                wire.sendto(datagram, ("127.0.0.1", room.place.datagrams))
+                bent = datagram[:4] + (1 << 40).to_bytes(8, "big") + datagram[12:]
+                wire.sendto(bent, ("127.0.0.1", room.place.datagrams))
+        follows_only_the_hand(room)
+
+
+@contextlib.contextmanager
+def seqpacket(path: str) -> Iterator[socket.socket]:
+    """Connect to a local socket of the robot's."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as made:
+        made.settimeout(5.0)
+        made.connect(path)
+        yield made
+
+
+def bedside(path: str, verb: str) -> str:
+    """Say a word at the bedside; return the answer."""
+    with seqpacket(path) as made:
+        made.send(encode(Bedside(20, verb)))
+        return Registry((No,)).expect(made.recv(1000), No).reason
+
+
+def read(room: Room, counter: attacks.Counter) -> int:
+    found = readings.board(room.run_dir, counter.process)
+    assert found is not None
+    return found.counter(counter.name).value
