@@ -6,7 +6,7 @@ SHELL := bash
 .ONESHELL:
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check bench lock clean
+.PHONY: help setup demo test check bench docs lock clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -35,6 +35,9 @@ check: $(STAMP) ## format, lint, types, floors: what CI asks of a change
 
 bench: $(STAMP) ## measure the relay beside its peers
 	@exec $(BIN)/python -m bench relay $(ARGS)
+
+docs: $(STAMP) ## write docs/protocol.md and docs/vectors.json anew from the code
+	@exec $(BIN)/python -m docs.generate
 
 lock: $(STAMP) ## write requirements.lock anew from pyproject.toml
 	@$(BIN)/uv pip compile pyproject.toml --group bench --group dev --quiet --upgrade \

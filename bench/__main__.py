@@ -12,7 +12,7 @@ from typing import NoReturn
 
 from rich.console import Console
 
-from bench import relay
+from bench import demo, relay
 from bench.blocks import BLOCKS_MIN
 from bench.course import PARTS, Course
 from bench.stall import TARGETS
@@ -30,6 +30,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         console.width = LOG_COLUMNS
     signal.signal(signal.SIGTERM, _interrupt)
     try:
+        if arguments.bench == "demo":
+            return demo.run(arguments.minutes, console, arguments.json)
         return relay.run(_course(arguments), console, arguments.json)
     except KeyboardInterrupt:
         console.print("interrupted: every process is ended, nothing was written")
@@ -56,6 +58,14 @@ def _parser() -> argparse.ArgumentParser:
     found.add_argument("--blocks", type=int, help=f"blocks in a run (at least {BLOCKS_MIN})")
     found.add_argument("--seconds", type=float, help="of each measurement (6)")
     found.add_argument("--seed", type=int, default=0, help="of order, clocks and bootstrap (0)")
+    whole = benches.add_parser(
+        "demo",
+        help="what a whole node costs, and whether anything held its robot without cause",
+        description=demo.__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    whole.add_argument("--json", type=Path, metavar="FILE", help="write the whole report there")
+    whole.add_argument("--minutes", type=float, default=10.0, help="how long (10)")
     return parser
 
 

@@ -99,7 +99,7 @@ def command(
         session=head.session,
         epoch=head.epoch,
         seq=seq,
-        t_tx=seq * 1_000_000,
+        t_tx=time.monotonic_ns(),
         tick_echo=head.tick if tick_echo is None else tick_echo,
         press_id=1,
         clutch_id=1,

@@ -8,7 +8,7 @@ The order of the checks, cheap and unforgeable first; each refusal is counted by
 4. the epoch is on disk  NOT_PERSISTED
 5. the sequence          DUPLICATE OLD FAR_FUTURE
 6. the age               NEVER_SENT LATE
-7. the numbers           NOT_FINITE NOT_UNIT
+7. the numbers           MODE NOT_FINITE NOT_UNIT
 
 Nothing before the tag changes any state, so a forger can neither move the window of sequences
 nor the floor of the age. What passes all is ADMITTED; whether it moves anything is the
@@ -33,6 +33,8 @@ from transport.wire.errors import WireError
 from transport.wire.vector import Setpoint, is_finite, is_unit, unpack_setpoint
 
 _COMMANDS = Registry((Command,))
+#: The one mode that is understood: under any other the numbers would mean something else.
+POSE = 0
 
 
 class Verdict(IntEnum):
@@ -57,6 +59,7 @@ class Verdict(IntEnum):
     LATE = 16
     NOT_FINITE = 17
     NOT_UNIT = 18
+    MODE = 19
 
 
 _OF_WIRE = {verdict.name.lower(): verdict for verdict in Verdict}
@@ -92,7 +95,7 @@ class Session:
         self.ladder = ladder
         self.persisted = False
         self.floor = Floor()
-        self.windows = tuple(SequenceWindow(after=0) for _ in range(arms))
+        self.windows = tuple(SequenceWindow() for _ in range(arms))
 
 
 class Gate:
@@ -151,6 +154,8 @@ class Gate:
         ladder = session.ladder
         if is_late(loop_ns, floor_ns, ladder.hold_ns, ladder.max_loop_ns):
             return Admission(Verdict.LATE, command, loop_ns=loop_ns)
+        if command.mode != POSE:
+            return Admission(Verdict.MODE, command, loop_ns=loop_ns)
         setpoint = unpack_setpoint(command.setpoint)
         if not is_finite(setpoint):
             return Admission(Verdict.NOT_FINITE, command, loop_ns=loop_ns)

@@ -72,7 +72,7 @@ class Command(Message, frozen=True):
     input_age : ns from that reading to sending
     flags : `Flags`
     seen_frame_id : newest endoscope frame on the surgeon's display, 0 when none
-    mode : 0 pose; others are reserved
+    mode : 0 pose; others are reserved and refused by the gate
     tool : the instrument asked for at this arm, 0 keeps the present one
     setpoint : X_CH, hand H in the clutch's frame C, with jaw (transport.wire.vector); C has the
         axes of the robot's base and its origin wherever the console likes: the robot follows

@@ -53,6 +53,7 @@ class Cause(IntEnum):
     EXPIRED = 25
     SELF_LATE = 26
     LAG = 27
+    DRIVER_BRAKED = 28
 
 
 #: The same for people: what a screen says behind the state's name.
@@ -84,5 +85,6 @@ WORDS: dict[Cause, str] = {
     Cause.MISALIGNED: "the hand is not aligned with the instrument",
     Cause.EXPIRED: "the grant's time is over",
     Cause.SELF_LATE: "the robot's own loop ran late",
+    Cause.DRIVER_BRAKED: "the robot's driver has braked by itself",
     Cause.LAG: "the instrument trails the hand too far",
 }

@@ -208,8 +208,8 @@ class Relay(Generic[P]):
                 verdict = self._receive_command(console, part, now_ns)
             else:
                 verdict = self._receive_state(peer, part, now_ns)
-        except (msgspec.MsgspecError, UnicodeDecodeError):
-            verdict = _why(part, Command if console is not None else RobotState)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+            verdict = _why(part, Command if console is not None else RobotState, error)
         self.counts[verdict] += 1
         return verdict
 
@@ -305,12 +305,14 @@ class Relay(Generic[P]):
         return encode_hop(self._path, self._incarnation, dwell_ns, merged, late)
 
 
-def _why(part: bytes, message: type[Command] | type[RobotState]) -> Verdict:
+def _why(
+    part: bytes, message: type[Command] | type[RobotState], error: Exception
+) -> Verdict:
     """Name what was wrong with a part that did not decode."""
     try:
         kind = peek_kind(part)
         if kind != message.KIND:
             raise UnknownKind(kind)
-    except WireError as error:
-        return _OF_WIRE[error.cause]
-    return Verdict.FIELD
+    except WireError as known:
+        return _OF_WIRE[known.cause]
+    return Verdict.FIELD if isinstance(error, msgspec.ValidationError) else Verdict.MALFORMED

@@ -47,9 +47,9 @@ _PLAIN = {
 
 
 class FieldRow(NamedTuple):
-    """One field as a reader of the reference needs it; `index` is its place in the array."""
+    """One field as a reader of the reference needs it; `place` is its index in the array."""
 
-    index: int
+    place: int
     name: str
     type: str
     unit: str
@@ -77,7 +77,9 @@ def first_line(thing: Any) -> str:
 
 def code_names(text: str) -> str:
     """Turn the full names of our code into the bare ones that the reference uses."""
-    text = text.replace(" (transport.wire.vector)", "").replace("`safety.state`", "`State`, `Cause`")
+    text = text.replace(" (transport.wire.vector)", "").replace(
+        "`safety.state`", "`State`, `Cause`"
+    )
     return re.sub(r"`?\b(?:safety|transport)\.[a-z_.]+\.([A-Z]\w+)`?", r"`\1`", text)
 
 

@@ -96,26 +96,26 @@ def kinds() -> str:
 def fields(name: str) -> str:
     """Describe one message or record: heading, first sentence, fields."""
     struct = BY_NAME[name]
-    kind = f", kind {struct.KIND}" if issubclass(struct, codec.Message) else ""
-    heading = f"### {name}\n\n{first_line(struct)}\n\n`{name}`{kind}:\n\n"
-    return heading + table(("#", "field", "type", "unit", "meaning"), _field_rows(struct))
+    said = first_line(struct)
+    if issubclass(struct, codec.Message):
+        said += f" Kind {struct.KIND}, at most {struct.BYTES_MAX} bytes."
+    return f"### {name}\n\n{said}\n\n" + table(
+        ("#", "field", "type", "unit", "meaning"), _field_rows(struct)
+    )
 
 
 def _field_rows(struct: type[msgspec.Struct]) -> Iterator[tuple[str, ...]]:
-    """Lay out the fields; neighbours that are explained together share a row."""
-    for meaning, group in itertools.groupby(rows(struct), key=lambda row: row.meaning):
-        alike = list(group)
-        places = ", ".join(str(row.index) for row in alike)
-        names = ", ".join(f"`{row.name}`" for row in alike)
-        kinds = ", ".join(dict.fromkeys(row.type for row in alike))
-        units = ", ".join(dict.fromkeys(row.unit for row in alike if row.unit))
-        yield places, names, kinds, units, meaning
+    """Lay out the fields; neighbours of one type that are explained together share a row."""
+    for alike, group in itertools.groupby(rows(struct), key=lambda row: row[2:]):
+        places, names = zip(*((str(row.place), f"`{row.name}`") for row in group), strict=True)
+        yield ", ".join(places), ", ".join(names), *alike
 
 
 def enum(name: str) -> str:
     """List the members of an enumeration that is on the wire."""
-    found = _ENUMS[name]
-    named = [(value, f"`{member}`", said) for member, value, said in members(found)]
+    named = [(value, f"`{member}`", said) for member, value, said in members(_ENUMS[name])]
+    if not any(said for _, _, said in named):
+        return table(("number", "name"), [row[:2] for row in named])
     return table(("number", "name", "meaning"), named)
 
 
@@ -127,10 +127,9 @@ def causes() -> str:
 
 def refusals() -> str:
     """List why bytes are not a message."""
-    found = []
-    for error in errors.WireError.__subclasses__():
-        found.append((f"`{error.cause}`", first_line(error)))
-    return table(("name", "the bytes are refused because of"), found)
+    found = errors.WireError.__subclasses__()
+    named = [(f"`{error.cause}`", first_line(error)) for error in found]
+    return table(("name", "the bytes are refused because of"), named)
 
 
 def ladders() -> str:

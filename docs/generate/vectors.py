@@ -268,31 +268,38 @@ def _plain() -> Iterator[tuple[str, Message]]:
 
 
 def _sealed() -> Iterator[tuple[str, bytes]]:
-    yield "the first of a session", seal(
-        msgspec.structs.replace(COMMAND, seq=1, input_seq=1, flags=0, previous=None), KEYS.to_robot
+    yield (
+        "the first of a session",
+        seal(
+            msgspec.structs.replace(COMMAND, seq=1, input_seq=1, flags=0, previous=None),
+            KEYS.to_robot,
+        ),
     )
     yield "one step of history", SEALED_COMMAND
     most = (1 << 63) - 1
-    yield "the largest there can be", seal(
-        msgspec.structs.replace(
-            COMMAND,
-            robot="r" * 32,
-            arm=255,
-            epoch=most,
-            seq=most,
-            t_tx=most,
-            tick_echo=most,
-            press_id=0xFFFF_FFFF,
-            clutch_id=0xFFFF_FFFF,
-            input_seq=most,
-            input_age=0xFFFF_FFFF,
-            flags=255,
-            seen_frame_id=most,
-            mode=255,
-            tool=255,
-            earlier=COMMAND.previous,
+    yield (
+        "the largest there can be",
+        seal(
+            msgspec.structs.replace(
+                COMMAND,
+                robot="r" * 32,
+                arm=255,
+                epoch=most,
+                seq=most,
+                t_tx=most,
+                tick_echo=most,
+                press_id=0xFFFF_FFFF,
+                clutch_id=0xFFFF_FFFF,
+                input_seq=most,
+                input_age=0xFFFF_FFFF,
+                flags=255,
+                seen_frame_id=most,
+                mode=255,
+                tool=255,
+                earlier=COMMAND.previous,
+            ),
+            KEYS.to_robot,
         ),
-        KEYS.to_robot,
     )
     yield "engaged", SEALED_STATE
 

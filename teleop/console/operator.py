@@ -135,7 +135,7 @@ class Operator:
         self._history: tuple[tuple[Hand, bytes] | None, ...] = (None, None)
         self._intended_ns = array("q", bytes(8 * SENT))
         self._sent_ns = array("q", bytes(8 * SENT))
-        self._acknowledged = 0
+        self._first = self._acknowledged = 0
         self._events: deque[Seen | Refused | Lost | Entry] = deque(maxlen=1024)
         self.state = State.BOOT
         self.cause = Cause.NONE
@@ -143,7 +143,8 @@ class Operator:
         self.error_m = 0.0
         self.unverified = 0
         self._strange = 0
-        self._tally = (0, 0, 0)
+        self._past = Tally(0, 0, 0, 0)
+        self._fates = (0, 0, 0)
 
     @property
     def is_granted(self) -> bool:
@@ -152,8 +153,11 @@ class Operator:
 
     @property
     def tally(self) -> Tally:
-        """What became of the commands up to the newest acknowledged one."""
-        return Tally(self._acknowledged, *self._tally)
+        """What became of the commands of all sessions, up to the newest acknowledged one."""
+        past = self._past
+        sent = past.sent + self._acknowledged - self._first
+        admitted, merged, late = self._fates
+        return Tally(sent, past.admitted + admitted, past.merged + merged, past.late + late)
 
     def request(
         self, request: bytes, key: EllipticCurvePrivateKey, *, replace: bool
@@ -282,8 +286,10 @@ class Operator:
             raise GrantError("it answers another request")
         self._keys = derive(data, key, grant.robot_key)
         self._grant = grant
-        self._tick = self._seq = self._acknowledged = self._strange = 0
-        self._tally = (0, 0, 0)
+        self._past, self._fates = self.tally, (0, 0, 0)
+        # Numbers go on from session to session, so that each names one command in all records.
+        self._first = self._acknowledged = self._seq
+        self._tick = self._strange = 0
         self._history = (None, None)
 
     def _glance(self, state: RobotState) -> None:
@@ -315,7 +321,7 @@ class Operator:
         up, down = _hops(arm.hops), _hops(hops)
         merged = arm.merged + sum(hop.merged for hop in up)
         late = arm.late + sum(hop.late for hop in up)
-        self._tally = (arm.admitted, merged, late)
+        self._fates = (arm.admitted, merged, late)
         if self._seq - arm.seq < SENT:
             slot = arm.seq % SENT
             self._events.append(

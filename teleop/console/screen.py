@@ -130,11 +130,19 @@ def view(board: Board) -> View:
 
 def in_line(now: View, before: View | None) -> str:
     """Say in one plain line how it goes: for logs and pipes."""
-    rtt = now.rtt.since(before.rtt if before else None)
+    label = now.state.name if now.granted else "WAITING"
+    return _line(label, now, now.rtt.since(before.rtt if before else None))
+
+
+def in_the_end(now: View) -> str:
+    """Say in one plain line how the whole run went."""
+    return _line("ENDED", now, now.rtt)
+
+
+def _line(label: str, now: View, rtt: Durations) -> str:
     p50, p99 = (value_ns / US for value_ns in rtt.percentiles_ns[:2])
-    state = now.state.name if now.granted else "WAITING"
     return (
-        f"{state:<10} rtt {p50:.0f}/{p99:.0f}/{rtt.max_ns / US:.0f} us (p50/p99/max)  "
+        f"{label:<10} rtt {p50:.0f}/{p99:.0f}/{rtt.max_ns / US:.0f} us (p50/p99/max)  "
         f"error {now.error_mm:.2f} mm  sent {now.counts['seq']}  lost {now.lost}  "
         f"late {now.counts['late']}  merged {now.counts['merged']}  "
         f"missed {now.counts['missed']}"

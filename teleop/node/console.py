@@ -22,7 +22,7 @@ import msgspec
 from rich.console import Console as Terminal
 from rich.live import Live
 
-from teleop.console.screen import View, in_line, on_screen, result, view
+from teleop.console.screen import View, in_line, in_the_end, on_screen, result, view
 from teleop.node import child
 from teleop.node.config import NodeConfig, load
 from teleop.node.errors import NodeError
@@ -131,6 +131,8 @@ class Hand:
         if code != 0:
             raise ConsoleError(f"the console ended with code {code}: {self.last_words()}")
         last = self.view()
+        if last is not None:
+            _say(in_the_end(last))
         if json_file is not None and last is not None:
             wish = self.wish
             about = {"link": wish.link, "script": wish.script, "rate_hz": wish.rate_hz}
@@ -162,7 +164,7 @@ def show(hand: Hand, signals: Signals, news: Callable[[], list[str]] = lambda: [
     before: View | None = None
     deadline_s = time.monotonic() + START_PATIENCE_S
     with live or contextlib.nullcontext():
-        while hand.runs and not signals.wait(LOOK_S if live else LINE_S, hand.pidfd):
+        while not signals.wait(LOOK_S if live else LINE_S, hand.pidfd) and hand.runs:
             for line in news():
                 terminal.print(line, markup=False, highlight=False)
             now = hand.view()
@@ -173,9 +175,13 @@ def show(hand: Hand, signals: Signals, news: Callable[[], list[str]] = lambda: [
             if live is not None:
                 live.update(on_screen(now, before, title), refresh=True)
             else:
-                sys.stdout.write(f"{in_line(now, before)}\n")
-                sys.stdout.flush()
+                _say(in_line(now, before))
             before = now
+
+
+def _say(line: str) -> None:
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
 
 
 def clear_stale() -> None:

@@ -37,7 +37,6 @@ REPORT_BYTES_MAX: Final = 1 << 20
 DAY_NS: Final = 86_400_000_000_000
 HAND: Final = "demo"
 CONSOLES: Final = {HAND: Role.SCRIPT, "script": Role.SCRIPT, "console": Role.CONSOLE}
-FOREVER_S: Final = 1e6  # the demo's hand waits for as long as another console has the robot
 NODE_TOML: Final = f"""\
 # The demo's node. What is not here has the default of a production node.toml.
 
@@ -63,7 +62,7 @@ def demo(folder: Path, wish: Wish, json_file: Path | None = None) -> int:
     """
     config, file = furnish(folder)
     seed = secrets.randbits(31)
-    wish = wish._replace(device=HAND, patience_s=FOREVER_S, skew_seed=seed)
+    wish = wish._replace(device=HAND, yields=True, skew_seed=seed)
     with Signals() as signals, Node(file, seed) as node:
         if node.wait_until_ready(signals):
             _say(introduction(config, file, seed))

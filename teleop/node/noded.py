@@ -144,7 +144,7 @@ class Noded:
 
     def _stop(self, signals: Signals) -> None:
         if signals.take() and not self._core.stopping:
-            self._tell(Report("node", "stopping"))
+            self._report(Report("node", "stopping"))
             self._core.receive(Stop(), self._clock.now_ns())
 
     def _sleep_s(self) -> float:
@@ -168,7 +168,7 @@ class Noded:
                     case Signal(name, kill):
                         self._signal(name, kill)
         while (event := self._core.next_event()) is not None:
-            self._tell(Report(*event[:3], event.after_ns / MS, self._last_words(event)))
+            self._report(Report(*event[:3], event.after_ns / MS, self._last_words(event)))
 
     def _last_words(self, event: Event) -> str:
         if event.what not in ("exited", "failed") or self._core.stopping:
@@ -185,11 +185,18 @@ class Noded:
         if self._core.all_ready and not self._was_ready:
             self._was_ready = True
             self._obey()
-            self._tell(Report("node", "ready", "", (now_ns - self._born_ns) / MS))
+            self._report(Report("node", "ready", "", (now_ns - self._born_ns) / MS))
         if now_ns >= self._housekeeping_ns:
             self._housekeeping_ns = now_ns + HOUSEKEEPING_NS
             for name in self._rows:
                 self._run_dir.cap_log(name)
+
+    def _report(self, report: Report) -> None:
+        """Tell it; who listens may be gone, as with `trocar up | head`, and the node goes on."""
+        try:
+            self._tell(report)
+        except OSError:
+            pass
 
     # Processes
 
@@ -213,7 +220,8 @@ class Noded:
 
     def _ended(self, name: str) -> None:
         # Its number is its own until it is reaped: only now can its session be told for sure.
-        self._strays += living.members_of(self._records.pop(name).pid)
+        strays = {*self._strays, *living.members_of(self._records.pop(name).pid)}
+        self._strays = [identity for identity in strays if living.lives(identity)]
         fd = self._pidfds.pop(name)
         self._selector.unregister(fd)
         status = _reap(fd)
@@ -231,7 +239,7 @@ class Noded:
 
     def _adopt(self) -> None:
         """Take over what a dead noded left alive; clean up when it left nothing alive."""
-        for name, record in self._left_behind().items():
+        for name, record in survivors(self._run_dir).items():
             fd = living.open_pidfd(record.identity)
             if fd is None:
                 continue
@@ -243,20 +251,11 @@ class Noded:
             self._core.receive(Spawned(name, record.pid, adopted=True), self._clock.now_ns())
             if record.settings != self._digest(name):
                 note = "keeps its old settings until it starts anew"
-                self._tell(Report(name, "outdated", note))
+                self._report(Report(name, "outdated", note))
         if not self._records:
             living.kill(living.marked(str(self._run_dir.path)), STRAY_PATIENCE_MS)
             self._run_dir.clear()
             self._run_dir.prepare()
-
-    def _left_behind(self) -> dict[str, Record]:
-        """Return who was written down, and who was started but not written down any more."""
-        records = self._run_dir.records()
-        for identity in living.marked(str(self._run_dir.path)):
-            path = Path(living.last_argument(identity))
-            if path.parent == self._run_dir.path and not _runs(records.get(path.stem)):
-                records[path.stem] = Record(identity.pid, identity.start, "")
-        return records
 
     def _digest(self, name: str) -> str:
         return sha256(self._settings[name]).hexdigest()
@@ -288,15 +287,23 @@ class Noded:
             left = living.kill(strays, STRAY_PATIENCE_MS)
             self._strays = left
         for identity in left:
-            self._tell(Report("node", "abandoned", f"pid {identity.pid} survives SIGKILL"))
+            self._report(Report("node", "abandoned", f"pid {identity.pid} survives SIGKILL"))
         self._selector.close()
         self._run_dir.remove()
-        self._tell(Report("node", "stopped"))
+        self._report(Report("node", "stopped"))
         return 1 if left else 0
 
 
-def _runs(record: Record | None) -> bool:
-    return record is not None and living.lives(record.identity)
+def survivors(run_dir: RunDir) -> dict[str, Record]:
+    """Return whom a dead noded left alive: written down, or started and not yet written down."""
+    records = {
+        name: record for name, record in run_dir.records().items() if living.lives(record.identity)
+    }
+    for identity in living.marked(str(run_dir.path)):
+        path = Path(living.last_argument(identity))
+        if path.parent == run_dir.path:
+            records.setdefault(path.stem, Record(identity.pid, identity.start, ""))
+    return records
 
 
 def _spawn(module: str, run_dir: RunDir, name: str) -> int:

@@ -45,6 +45,7 @@ class Wish(NamedTuple):
     script : a name of `teleop.console.script.SCRIPTS`
     seconds : of motion; 0 until stopped
     patience_s : how long it asks for the robot
+    yields : never take the robot from another console
     skew_seed : give it a clock of its own (demo, tests, bench)
     """
 
@@ -54,6 +55,7 @@ class Wish(NamedTuple):
     rate_hz: int = 1000
     seconds: float = 0.0
     patience_s: float = 10.0
+    yields: bool = False
     skew_seed: int | None = None
 
 
@@ -110,6 +112,7 @@ def console_slice(config: NodeConfig, wish: Wish, run_dir: str) -> NativedSettin
         signers=(config.session.signer,),
         seconds=wish.seconds,
         patience_s=wish.patience_s,
+        yields=wish.yields,
     )
 
 

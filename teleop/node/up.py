@@ -9,11 +9,10 @@ from pathlib import Path
 
 import msgspec
 
-from teleop.node import living
 from teleop.node.commission import lacking
 from teleop.node.config import LISTENERS, NodeConfig
 from teleop.node.errors import NodeError
-from teleop.node.noded import Noded, Report
+from teleop.node.noded import Noded, Report, survivors
 from teleop.node.rundir import RunDir
 from teleop.node.slices import rows, slices
 
@@ -34,8 +33,7 @@ def up(
     Unready : keys, store or ports are not there
     """
     run_dir = RunDir(config.run_dir, str(file.absolute()))
-    survivors = any(living.lives(record.identity) for record in run_dir.records().values())
-    problems = [] if survivors else [*lacking(config), *taken_ports(config)]
+    problems = [] if survivors(run_dir) else [*lacking(config), *taken_ports(config)]
     if problems:
         run_dir.remove()
         raise Unready("\n".join(problems))

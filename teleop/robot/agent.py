@@ -234,8 +234,10 @@ class Agent:
             # Power comes back only with a new epoch (or a reset): a driver that restarts under
             # a session has lost it.
             self._end(Cause.DRIVER_LOST, now_ns)
-            self._tell_driver(self.drive.power(on=False))
+            self._tell_driver(self.drive.power(now_ns, on=False))
             self._announce()
+        elif self.drive.has_braked(now_ns):
+            self._end(Cause.DRIVER_BRAKED, now_ns)
 
     def driver_gone(self, now_ns: int) -> None:
         """Note that the driver's connection ended."""
@@ -415,7 +417,7 @@ class Agent:
             self._stored = latched
             self._events.append(Persist(self.epoch_max, latched))
         if (old >= State.HOLD) != (new >= State.HOLD):
-            self._tell_driver(self.drive.power(on=new >= State.HOLD))
+            self._tell_driver(self.drive.power(transition.t_ns, on=new >= State.HOLD))
         self._events.append(transition)
         self._voice.hurry()
         seq = self.arms[0].seq

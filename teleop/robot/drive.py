@@ -5,6 +5,8 @@ Rules
 1. A driver that has not measured every arm for 30 ms is silent; a silent one gets no motion.
 2. Under power it hears a setpoint at least every 10 ms, a third of its own watchdog.
 3. Power goes on with the measured pose as setpoint, so that nothing moves at it.
+4. A driver that brakes by itself under power (its own watchdog, after a pause of this process)
+   has ended the session: power comes back with a new epoch, not behind anybody's back.
 """
 
 from __future__ import annotations
@@ -17,10 +19,13 @@ from transport.wire.codec import Message, encode
 
 SERVO_NS_MAX = 10 * MS
 MEASURE_NS_MAX = 30 * MS
+#: A driver may take this long from `clear` until it says that it is enabled.
+ENABLE_NS_MAX = 200 * MS
 
 _SAYS = int(Driver.SIMULATED | Driver.ENABLED | Driver.BRAKED)
 _CONNECTED = int(Driver.CONNECTED)
 _SIMULATED = int(Driver.SIMULATED)
+_BRAKED = int(Driver.BRAKED)
 
 
 class Drive:
@@ -29,6 +34,7 @@ class Drive:
     def __init__(self, arms: tuple[Arm, ...]) -> None:
         self._arms = arms
         self._instance = 0
+        self._enable_until_ns: int | None = None  # while powered: braked is an answer after this
         self.flags = 0
         self.is_silent = True
         self.refused = 0
@@ -50,6 +56,8 @@ class Drive:
         if not powered:
             arm.settle()
         self.flags = message.flags & _SAYS | _CONNECTED
+        if self._enable_until_ns is not None and not self.flags & _BRAKED:
+            self._enable_until_ns = now_ns
         restarted = message.instance != self._instance
         self._instance = message.instance
         if self.is_silent:
@@ -68,8 +76,14 @@ class Drive:
         self.is_silent = True
         return True
 
-    def power(self, *, on: bool) -> bytes:
+    def has_braked(self, now_ns: int) -> bool:
+        """Tell whether the driver brakes although it was told to stand under power."""
+        until_ns = self._enable_until_ns
+        return until_ns is not None and now_ns > until_ns and bool(self.flags & _BRAKED)
+
+    def power(self, now_ns: int, *, on: bool) -> bytes:
         """Make the message that clears the driver's stop, or stops it (category 1)."""
+        self._enable_until_ns = now_ns + ENABLE_NS_MAX if on else None
         if on:
             for arm in self._arms:
                 arm.settle()

@@ -194,20 +194,19 @@ class Robotd:
     def _drain(self) -> None:
         """Send what the agent has to say, note what it did, and set the next deadline."""
         agent, clock = self._agent, self._clock
+        called_ns = 0
         for to, data in agent.to_send(clock.now_ns()):
             if to is To.DRIVER:
                 self._driver.send(data)
+                called_ns = clock.now_ns()
             elif to is To.RELAYS:
                 for link in self._links:
                     link.send(data)
             else:
                 self._guard.broadcast(data)
-        records = agent.take_records()
-        if records:
-            called_ns = clock.now_ns()
-            for t_ns, arm, seq, verdict, loop_ns, applied in records:
-                t_called_ns = called_ns if applied else 0
-                self._commands.append(t_ns, arm, seq, verdict, loop_ns, t_called_ns)
+        for t_ns, arm, seq, verdict, loop_ns, applied in agent.take_records():
+            t_called_ns = called_ns if applied else 0
+            self._commands.append(t_ns, arm, seq, verdict, loop_ns, t_called_ns)
         event = agent.next_event()
         while event is not None:
             self._handle(event)

@@ -12,6 +12,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -112,11 +113,13 @@ def relatives(*words: str) -> list[str]:
 
 
 def assert_nothing_left(demo: Demo, demo_pid: int) -> None:
+    """Wait for who is just leaving: noded (by its node.toml), its processes, and the hand."""
     console = base_path() / f"console-{demo_pid}"
+    words = (str(demo.folder), str(demo.config.run_dir), str(console))
     deadline_s = time.monotonic() + PATIENCE_S
-    while relatives(str(demo.config.run_dir), str(console)) and time.monotonic() < deadline_s:
+    while relatives(*words) and time.monotonic() < deadline_s:
         time.sleep(0.02)
-    assert relatives(str(demo.config.run_dir), str(console)) == []
+    assert relatives(*words) == []
     assert not demo.config.run_dir.exists()
 
 
@@ -157,6 +160,8 @@ def test_secrets_of_the_demo_are_its_owners_alone(demo: Demo):
 def test_a_signal_ends_it_in_two_seconds_and_leaves_nothing(demo: Demo, number: signal.Signals):
     popen = demo.start()
     demo.read_until("ENGAGED")
+    with urllib.request.urlopen(f"http://{demo.config.metrics.listen}/metrics") as page:
+        assert 'trocar_ready{process="robotd"} 1.0' in page.read().decode()
     popen.send_signal(number)
     began_s = time.monotonic()
     popen.wait(PATIENCE_S)
@@ -178,6 +183,32 @@ def test_control_outlives_its_keeper_and_the_next_one_adopts_it(demo: Demo):
     popen.send_signal(signal.SIGTERM)
     popen.wait(PATIENCE_S)
     assert_nothing_left(demo, popen.pid)
+
+
+@pytest.mark.parametrize("link", ["zmq", "udp"])
+def test_a_console_of_ones_own_takes_the_robot_and_the_demos_hand_gets_it_back(
+    demo: Demo, link: str
+):
+    demo.start()
+    demo.read_until("ENGAGED")
+    record = demo.folder / "own.json"
+    file = demo.folder / "node.toml"
+    wish = f"--link {link} --script tremor --seconds 2 --json {record}".split()
+    own = subprocess.run(
+        [sys.executable, "-m", "teleop", "console", "--config", str(file), *wish],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE_S,
+        check=False,
+    )
+    assert own.returncode == 0, own.stderr
+    run = json.loads(record.read_bytes())
+    assert (run["link"], run["script"]) == (link, "tremor")
+    assert run["sent"] > 1000
+    assert run["rtt_us"]["n"] > 200
+    demo.read_until("WAITING")
+    demo.read_until("ENGAGED")
 
 
 def test_a_demo_that_is_killed_takes_its_node_and_its_hand_along(demo: Demo):

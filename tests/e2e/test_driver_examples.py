@@ -7,8 +7,11 @@ the story notices the stall.
 
 from __future__ import annotations
 
+import contextlib
+import json
 import random
 import shutil
+import socket
 import subprocess
 import sys
 import tempfile
@@ -21,6 +24,7 @@ import pytest
 
 from safety.driver import Measure, Servo, Stop
 from safety.messages import Driver
+from teleop.node.rundir import base_path
 from transport.io import keys
 from transport.io.curve import Doorman
 from transport.io.driver import UNIX, open_driver
@@ -30,7 +34,8 @@ from transport.wire.codec import Message, Registry, encode
 from transport.wire.errors import WireError
 from transport.wire.vector import Setpoint, is_unit, pack_setpoint, unpack_setpoint
 
-EXAMPLES = Path(__file__).parents[2] / "docs" / "examples"
+ROOT = Path(__file__).resolve().parents[2]
+EXAMPLES = ROOT / "docs" / "examples"
 MS = 1_000_000
 PATIENCE_S = 8.0
 STRICT = ("-std=c11", "-Wall", "-Wextra", "-Wpedantic", "-Wconversion", "-Werror", "-O1", "-g")
@@ -39,6 +44,24 @@ SANITIZED = ("-fsanitize=address,undefined", "-fno-sanitize-recover=all")
 HOME = Setpoint(0.0, 0.0, -0.1, 1.0, 0.0, 0.0, 0.0, 0.0)
 AWAY = HOME._replace(x=0.05, jaw=0.5)
 CLEAR = Stop(34, None)
+
+NODE_TOML = """\
+[node]
+name = "driver-{0}"
+state_dir = "."
+[relay]
+console = "tcp://127.0.0.1:{0}"
+datagram = "udp://127.0.0.1:{0}"
+robot = "tcp://127.0.0.1:{1}"
+[session]
+listen = "tcp://127.0.0.1:{2}"
+[robot]
+driver = "external"
+driver_listen = "{listen}"
+guard = "tcp://127.0.0.1:{3}"
+[metrics]
+listen = ""
+"""
 
 _MEASURES = Registry((Measure,))
 _ASKED = Registry((Servo, Stop))
@@ -349,6 +372,68 @@ def test_garbage_moves_nothing_and_stops_nothing(unix_robot):
     assert robot.gone == 0
     robot.drive(AWAY)
     robot.until(lambda: robot.tip.x > 0.04)
+
+
+@pytest.mark.parametrize("source", ["driver.py", "driver_unix.c", "driver_zmq.c"])
+def test_a_whole_node_moves_it(request, folder, source):
+    ports = free_ports(5)
+    remote = source == "driver_zmq.c"
+    listen = f"tcp://127.0.0.1:{ports[4]}" if remote else UNIX
+    (folder / "node.toml").write_text(NODE_TOML.format(*ports, listen=listen))
+    path = base_path() / f"driver-{ports[0]}" / "driver-robot.sock"
+    robot = keys.new(folder / "keys", "robot", Role.ROBOT)
+    keys.new(folder / "keys", "driver", Role.DRIVER)
+    if remote:
+        secret = str(folder / "keys" / "driver.secret")
+        program = request.getfixturevalue("zmq_program")
+        driver = [str(program), listen, robot.public_z85, secret]
+    elif source == "driver_unix.c":
+        driver = [str(request.getfixturevalue("unix_program")), str(path)]
+    else:
+        driver = [sys.executable, str(EXAMPLES / source), str(path)]
+    trocar = [sys.executable, "-m", "teleop", "demo", "--dir", str(folder)]
+    measured = folder / "measured.json"
+    with running([*trocar, "--seconds", "1", "--json", str(measured)], cwd=ROOT) as demo:
+        wait_until(lambda: remote or path.exists() or demo.poll() is not None)
+        with running(driver):
+            said, _ = demo.communicate(timeout=3 * PATIENCE_S)
+    assert demo.returncode == 0, said
+    report = json.loads(measured.read_bytes())
+    assert report["sent"] > 500
+    assert 0 < report["tracking_rms_mm"] < 5, "it lags by 4 ms and no more"
+
+
+def wait_until(so: Callable[[], object]) -> None:
+    ends_at = time.monotonic() + PATIENCE_S
+    while not so():
+        assert time.monotonic() < ends_at, f"did not happen within {PATIENCE_S} s"
+        time.sleep(0.02)
+
+
+@contextlib.contextmanager
+def running(command: list[str], cwd: Path | None = None) -> Iterator[subprocess.Popen[str]]:
+    """Run a program, and end it, with all that it started, when the story is over."""
+    process = subprocess.Popen(
+        command, cwd=cwd, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
+    try:
+        yield process
+    finally:
+        if process.poll() is None:
+            process.terminate()  # a demo stops its node; a driver just ends
+            try:
+                process.communicate(timeout=PATIENCE_S)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.communicate()
+
+
+def free_ports(count: int) -> list[int]:
+    with contextlib.ExitStack() as stack:
+        probes = [stack.enter_context(socket.socket()) for _ in range(count)]
+        for probe in probes:
+            probe.bind(("127.0.0.1", 0))
+        return [probe.getsockname()[1] for probe in probes]
 
 
 def garbage(dice: random.Random, measure: Measure) -> bytes:

@@ -189,6 +189,20 @@ def test_a_signal_to_all_at_once_leaves_nothing(nodes: Nodes, number: signal.Sig
     assert_nothing_left(nodes.path)
 
 
+def test_a_keeper_that_nobody_listens_to_goes_on(nodes: Nodes):
+    node = nodes.up("a=good")
+    node.close()
+    before = node.pids()["a"]
+    os.kill(before, signal.SIGKILL)
+    deadline = time.monotonic() + PATIENCE_S
+    while node.pids().get("a", before) == before and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert alive(node.pids()["a"])
+    node.popen.send_signal(signal.SIGTERM)
+    node.popen.wait(PATIENCE_S)
+    assert_nothing_left(nodes.path)
+
+
 def test_a_deaf_process_is_killed_within_two_seconds(nodes: Nodes):
     node = nodes.up("a=good", "b=deaf")
     node.popen.send_signal(signal.SIGTERM)

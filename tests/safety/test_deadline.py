@@ -36,7 +36,7 @@ def test_each_rung_is_reached_at_its_nanosecond(age_ns, rung):
 
 @given(profiles, periods, st.integers(0, 6000 * MS))
 def test_no_period_delays_hold_latch_or_stop(ladder, period_ns, age_ns):
-    """A slow stream may widen DEGRADED; a hand that fell silent is held in its time all the same."""
+    """A slow stream may widen DEGRADED; silence is held in its time all the same."""
     rung = Silence(ladder, period_ns, T0).rung(T0 + age_ns)
     for limit_ns, reached in (
         (ladder.hold_ns, Rung.HOLD),

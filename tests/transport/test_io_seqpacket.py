@@ -47,8 +47,9 @@ def ends(world):
 def test_messages_keep_their_bounds_both_ways(ends):
     server, client = ends.serve(), ends.client()
     assert not server.send(b"nobody there")
-    ends.world.until(lambda: client.send(b"first") and server.channel)
-    client.send(b"second")
+    ends.world.until(lambda: client.channel and server.channel)
+    assert client.send(b"first")
+    assert client.send(b"second")
     ends.world.until(lambda: len(ends.asked) == 2)
     assert ends.asked == [b"first", b"second"]
     assert server.send(b"answer")

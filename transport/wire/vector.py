@@ -45,12 +45,16 @@ def unpack_setpoint(data: bytes) -> Setpoint:
 
 
 def is_finite(setpoint: Setpoint) -> bool:
-    """Tell whether no component is NaN or infinite.
+    """Tell whether no component is NaN, infinite, or so large that a square of it is infinite.
 
-    One sum is enough: NaN and infinity survive addition, and eight finite doubles of
-    an arm's size cannot overflow (a sum that does overflow is refused, rightly).
+    One sum of squares is enough: NaN and infinity survive it, and no two components cancel. So
+    the difference of two poses that passed is finite as well; for two finite ones in general it
+    is not (1.7e308 and its negative), and infinity times zero would be the driver's next pose.
     """
-    return math.isfinite(sum(setpoint))
+    x, y, z, w, i, j, k, jaw = setpoint
+    return math.isfinite(
+        x * x + y * y + z * z + w * w + i * i + j * j + k * k + jaw * jaw
+    )
 
 
 def is_unit(setpoint: Setpoint) -> bool:

@@ -1,0 +1,971 @@
+"""The robot's side: what raises it, what stops it, what its driver and its store are told."""
+
+import math
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from safety.driver import VALID_FOR_US, Measure, Servo
+from safety.gate import Verdict
+from safety.grant import Acceptance, Boot, Revoke, Role, public_point
+from safety.limits import Limits
+from safety.messages import NO_SESSION, Bedside, Ceiling, Driver, Event, Flags
+from safety.profile import MS, Profile
+from safety.seal import is_sealed
+from safety.state import Cause, State
+from teleop.robot.agent import MEASURE_NS_MAX, SERVO_NS_MAX, Agent, Persist, RobotSettings
+from tests.teleop.rig import NODE, ROBOT, SIGNER, START_NS, STRANGER, Rig, p256
+from transport.wire.codec import encode
+from transport.wire.messages import encode_hop
+from transport.wire.vector import ORIGIN, Setpoint, pack_setpoint
+
+CEILINGS = {"watchdogd": "hold", "visiond": "degraded", "relayd1": "none"}
+
+
+def ceiling(state, source="watchdogd", ttl_ms=10_000, robot=ROBOT):
+    return Ceiling(19, source, robot, state, "why", ttl_ms)
+
+
+def told(rig, kind):
+    return [message for message in rig.told if isinstance(message, kind)]
+
+
+# Boot --------------------------------------------------------------------------------------------
+
+
+def test_a_robot_boots_to_idle_and_tells_its_driver_to_brake():
+    rig = Rig()
+    assert rig.path() == [(State.IDLE, Cause.BOOTED)]
+    rig.measure()
+    assert rig.stops == [1]
+    assert not rig.servos
+
+
+@pytest.mark.parametrize("stored", [State.ESTOP, State.PROTECTIVE_STOP])
+def test_a_stop_survives_a_restart_and_is_left_at_the_bedside_only(stored):
+    rig = Rig(stored=stored)
+    assert rig.state is stored
+    rig.measure()
+    rig.grant()
+    rig.run(100)
+    rig.press()
+    rig.run(100)
+    assert rig.state is stored, "a grant may be given in any state; motion still needs the reset"
+    assert rig.agent.bedside(Bedside(20, "reset"), rig.now_ns)
+    rig.drain()
+    assert rig.state is State.IDLE
+    assert rig.stored[-1] == Persist(1, State.BOOT)
+    rig.release()
+    rig.run(60)
+    assert rig.state is State.ARMED
+
+
+def test_a_rebooted_robot_has_forgotten_every_session():
+    old = Rig().to_engaged()
+    rig = Rig(boot=8, epoch_max=old.agent.epoch_max)
+    rig.measure()
+    rig.agent.receive(old.command(tick_echo=1), rig.now_ns)
+    assert rig.count(Verdict.UNKNOWN_SESSION) == 1
+    rig.grant(boot=old.agent.boot)
+    assert "earlier boot" in told(rig, Acceptance)[-1].reason
+
+
+# Grants ------------------------------------------------------------------------------------------
+
+
+def test_a_grant_is_answered_after_it_is_on_disk():
+    rig = Rig(epoch_max=4)
+    rig.writes = False
+    rig.measure()
+    rig.grant()
+    assert rig.stored == [Persist(5, State.BOOT)]
+    assert not told(rig, Acceptance)
+    rig.run(60)
+    assert rig.count(Verdict.NOT_PERSISTED) == 60
+    assert rig.state is State.IDLE
+    rig.agent.persisted(rig.stored[0])
+    rig.drain()
+    assert told(rig, Acceptance) == [Acceptance(53, rig.session, 5, True, "")]
+    rig.run(1)
+    assert rig.state is State.ARMED
+
+
+def test_a_record_of_an_older_epoch_puts_nothing_in_force():
+    rig = Rig()
+    rig.writes = False
+    rig.measure()
+    rig.grant()
+    rig.grant()
+    rig.agent.persisted(rig.stored[0])
+    rig.drain()
+    assert not rig.agent.gate.session.persisted
+    assert not told(rig, Acceptance)
+    rig.agent.persisted(rig.stored[1])
+    assert rig.agent.gate.session.persisted
+
+
+def test_a_replaced_grant_is_fenced_off_and_its_arm_is_put_down_first():
+    rig = Rig().to_engaged()
+    old = rig.command()
+    rig.grant()
+    assert rig.path() == [(State.IDLE, Cause.ENDED)]
+    assert rig.stops[-1] == 1
+    rig.agent.receive(old, rig.now_ns)
+    assert rig.count(Verdict.UNKNOWN_SESSION) == 1
+    rig.release()
+    rig.run(60)
+    assert rig.state is State.ARMED
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"robot": "psm2"}, "for robot 'psm2'"),
+        ({"boot": bytes(8)}, "earlier boot"),
+        ({"epoch": 3}, "not above 3"),
+        ({"epoch": 0}, "not above 3"),
+        ({"limits": bytes(32)}, "other limits"),
+        ({"role": 9}, "role 9"),
+        ({"profile": 0}, "profile 0"),
+        ({"profile": 9}, "profile 9"),
+        ({"period_us": 0}, "period"),
+        ({"period_us": 1_000_000}, "period"),
+        ({"signer": "node9"}, "not pinned"),
+        ({"console_key": bytes(65)}, "P-256"),
+        ({"scale": 0.0}, "scale"),
+        ({"scale": 2.0}, "scale"),
+    ],
+)
+def test_a_grant_that_does_not_fit_is_refused_in_words_and_changes_nothing(changes, reason):
+    rig = Rig(epoch_max=3).to_engaged()
+    rig.agent.epoch_max = 3
+    session = rig.agent.gate.session
+    rig.agent.receive_grant(rig.make_grant(**{"epoch": 9, **changes}), rig.now_ns)
+    rig.drain()
+    answer = told(rig, Acceptance)[-1]
+    assert not answer.accepted
+    assert reason in answer.reason
+    assert rig.agent.gate.session is session
+    assert rig.state is State.ENGAGED
+    assert rig.agent.epoch_max == 3
+
+
+@pytest.mark.parametrize("data", [b"", b"\x90", bytes(2000), b"\x91" * 900])
+def test_bytes_that_are_no_grant_are_refused(data):
+    rig = Rig()
+    rig.agent.receive_grant(data, rig.now_ns)
+    rig.drain()
+    assert not told(rig, Acceptance)[-1].accepted
+    assert rig.agent.gate.session is None
+
+
+def test_a_strangers_signature_opens_nothing():
+    rig = Rig()
+    rig.agent.receive_grant(rig.make_grant(STRANGER), rig.now_ns)
+    rig.drain()
+    assert "signature" in told(rig, Acceptance)[-1].reason
+
+
+def test_a_script_is_refused_unless_the_driver_says_simulated():
+    rig = Rig(simulated=False)
+    rig.measure()
+    rig.grant(role=Role.SCRIPT)
+    assert "simulated robot only" in told(rig, Acceptance)[-1].reason
+    rig.grant(role=Role.SURGEON)
+    assert told(rig, Acceptance)[-1].accepted
+
+
+def test_a_script_is_refused_before_any_driver_has_spoken():
+    rig = Rig()
+    rig.grant(role=Role.SCRIPT)
+    assert not told(rig, Acceptance)[-1].accepted
+
+
+def test_a_script_loses_its_grant_when_a_real_robot_takes_the_simulators_place():
+    rig = Rig().to_engaged(role=Role.SCRIPT)
+    rig.agent.driver_gone(rig.now_ns)
+    rig.flags, rig.instance = Driver(0), 2
+    rig.run(5)
+    assert rig.agent.gate.session is None
+    assert rig.state is State.IDLE
+
+
+def test_a_grants_time_is_counted_on_the_robots_clock_from_acceptance():
+    rig = Rig().to_engaged(duration_s=1)
+    accepted_ns = rig.now_ns - 62 * MS
+    rig.run(1000)
+    ended = [t for t in rig.transitions if t.cause is Cause.EXPIRED]
+    assert [(t.new, t.t_ns - accepted_ns) for t in ended] == [(State.IDLE, 1000 * MS)]
+
+
+def test_a_revoked_session_ends_at_once_and_anothers_does_not():
+    rig = Rig().to_engaged()
+    assert rig.agent.receive_guard("sessiond", Revoke(55, b"othersid", ""), rig.now_ns)
+    assert rig.state is State.ENGAGED
+    assert rig.agent.receive_guard("sessiond", Revoke(55, rig.session, ""), rig.now_ns)
+    rig.drain()
+    assert rig.path() == [(State.IDLE, Cause.REVOKED)]
+    assert rig.agent.gate.session is None
+    assert told(rig, Boot)[-1].session == NO_SESSION
+
+
+def test_an_introduction_says_what_a_grant_must_know():
+    rig = Rig(arms=2, epoch_max=6).to_armed()
+    boot = rig.agent.introduction()
+    assert (boot.robot, boot.arms, boot.epoch_max) == (ROBOT, 2, 7)
+    assert boot.session == rig.session
+    assert boot.robot_key == public_point(p256(7))
+    assert boot.simulated
+
+
+# Commands ----------------------------------------------------------------------------------------
+
+
+def test_the_arm_follows_differences_of_the_hand_scaled():
+    rig = Rig()
+    rig.pose[0] = rig.pose[0]._replace(x=0.05)
+    rig.at = ORIGIN._replace(x=7.0)
+    rig.to_engaged(scale=0.5)
+    assert rig.setpoint().x == 0.05
+    rig.run(100, move=lambda ms: ORIGIN._replace(x=7.0 + 1e-4 * ms, jaw=0.001 * ms))
+    assert rig.setpoint().x == pytest.approx(0.05 + 0.5 * 0.0099)
+    assert rig.setpoint().jaw == pytest.approx(0.099)
+    assert rig.servos[-1].message.seq == rig.seq[0]
+    assert rig.servos[-1].message.valid_for_us == VALID_FOR_US
+
+
+def test_an_open_clutch_lets_the_hand_wander():
+    rig = Rig().to_engaged()
+    rig.run(20, move=lambda ms: ORIGIN._replace(x=1e-4 * ms))
+    before = rig.setpoint()
+    rig.hand["flags"] |= Flags.CLUTCH
+    rig.run(50, move=lambda ms: ORIGIN._replace(y=0.01 * ms))
+    assert rig.setpoint() == before
+    assert not rig.verified().arms[0].following
+    rig.hand["flags"] &= ~Flags.CLUTCH
+    rig.hand["clutch_id"] += 1
+    rig.run(5)
+    assert rig.setpoint() == before, "re-referenced: no leap"
+    rig.run(20, move=lambda ms: rig.at._replace(x=1e-4 * ms))
+    assert rig.setpoint().x > before.x
+
+
+def test_a_hand_that_leaps_is_followed_no_faster_than_the_limits():
+    rig = Rig().to_engaged()
+    rig.run(10)
+    rig.at = ORIGIN._replace(x=0.1)
+    before = rig.setpoint().x
+    rig.run(10)
+    assert rig.setpoint().x - before == pytest.approx(10 * 0.0005)
+
+
+def test_degraded_is_slow_and_a_lag_of_two_millimetres_holds():
+    rig = Rig().to_engaged()
+    rig.run(7, says=False)
+    assert rig.state is State.DEGRADED
+    rig.run(1)
+    rig.run(10, move=lambda ms: ORIGIN._replace(x=1e-4 * ms))
+    assert rig.state is State.DEGRADED
+    rig.run(10, move=lambda ms: ORIGIN._replace(x=0.001 + 5e-4 * ms))
+    assert rig.path()[-1] == (State.HOLD, Cause.LAG)
+
+
+def test_of_what_arrived_together_only_the_newest_is_applied():
+    rig = Rig().to_engaged()
+    rig.run(10)
+    rig.driver.clear()
+    rig.records.clear()
+    parts = [rig.command(setpoint=pack_setpoint(ORIGIN._replace(x=1e-5 * n))) for n in range(5)]
+    for part in parts:
+        rig.agent.receive(part, rig.now_ns)
+    rig.drain()
+    assert [s.message.seq for s in rig.servos] == [rig.seq[0]]
+    assert [r.verdict.name for r in rig.records] == ["MERGED"] * 4 + ["ADMITTED"]
+    assert [r.applied for r in rig.records] == [False] * 4 + [True]
+    arm = rig.agent.arms[0].state(rig.now_ns)
+    assert (arm.merged, arm.admitted) == (4, rig.seq[0] - 4)
+
+
+def test_a_stall_is_not_replayed_even_if_its_last_command_is_applied():
+    rig = Rig().to_engaged()
+    rig.run(10)
+    queued = [rig.command() for _ in range(5)]
+    released = rig.command(flags=0)
+    for part in [*queued, released]:
+        rig.agent.receive(part, rig.now_ns)
+    rig.driver.clear()
+    rig.drain()
+    assert not rig.servos, "the newest says: released"
+    assert rig.state is State.ARMED
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        {"setpoint": pack_setpoint(ORIGIN._replace(x=math.nan))},
+        {"setpoint": pack_setpoint(ORIGIN._replace(qw=2.0))},
+        {"key": bytes(32)},
+        {"robot": "psm2"},
+        {"session": b"session9"},
+        {"tick_echo": 10**9},
+        {"mode": 3},
+    ],
+    ids=str,
+)
+def test_what_is_refused_moves_nothing_and_is_no_sign_of_life(bad):
+    rig = Rig().to_engaged()
+    rig.run(10)
+    before, heard_ns = rig.setpoint(), rig.now_ns
+    good = rig.at
+    rig.at = ORIGIN._replace(x=0.01)
+    for ms in range(1, 25):
+        rig.wait(heard_ns + ms * MS)
+        rig.measure()
+        rig.say(**bad)
+    assert rig.setpoint() == before
+    assert [(t.t_ns - heard_ns, t.new) for t in rig.transitions] == [
+        (5 * MS, State.DEGRADED),
+        (20 * MS, State.HOLD),
+    ]
+    assert all(r.verdict is not Verdict.ADMITTED for r in rig.records[-24:])
+    rig.at = good
+
+
+def test_a_lag_of_one_arm_holds_the_other_in_the_same_breath():
+    rig = Rig(arms=2)
+    rig.to_engaged()
+    rig.run(10, arms=(0, 1))
+    fall = rig.now_ns
+    rig.run(7, says=False)
+    rig.run(2, arms=(0, 1))
+    assert rig.state is State.DEGRADED, fall
+    before = rig.setpoint(1)
+    rig.agent.receive(
+        rig.command(arm=0, setpoint=pack_setpoint(ORIGIN._replace(x=0.02))), rig.now_ns
+    )
+    rig.agent.receive(
+        rig.command(arm=1, setpoint=pack_setpoint(ORIGIN._replace(x=0.001))), rig.now_ns
+    )
+    rig.drain()
+    assert rig.state is State.HOLD
+    assert rig.setpoint(1) == before
+    assert not rig.agent.arms[1].following
+
+
+# Emergency stop ----------------------------------------------------------------------------------
+
+
+def test_the_consoles_estop_latches_and_is_acknowledged_and_stored():
+    rig = Rig().to_engaged()
+    rig.say(flags=Flags.DEADMAN | Flags.ESTOP)
+    assert rig.path() == [(State.ESTOP, Cause.ESTOP_PRESSED)]
+    assert rig.verified().estop_seen
+    assert rig.stops[-1] == 1
+    assert rig.stored[-1] == Persist(1, State.ESTOP)
+    rig.run(300)
+    rig.release()
+    rig.cycle_clutch()
+    rig.press()
+    rig.run(300)
+    assert rig.state is State.ESTOP
+
+
+@pytest.mark.parametrize("start", ["idle", "armed", "engaged"])
+def test_the_estop_bit_stops_from_every_state(start):
+    rig = Rig()
+    if start == "idle":
+        rig.measure()
+        rig.grant()
+    else:
+        getattr(rig, f"to_{start}")()
+    rig.say(flags=Flags.ESTOP)
+    assert rig.state is State.ESTOP
+
+
+def test_an_estop_that_comes_late_stops_all_the_same():
+    """The path is bad, and that may be why it was pressed: a stop is never too old."""
+    rig = Rig().to_engaged()
+    stale = rig.verified().tick
+    rig.run(15, says=False)
+    rig.measure()
+    heard_ns = rig.now_ns
+    for ms in range(1, 60):
+        rig.wait(heard_ns + ms * MS)
+        rig.measure()
+        rig.say(tick_echo=stale)
+    assert rig.cause is Cause.LATE
+    rig.say(tick_echo=stale, flags=Flags.ESTOP)
+    assert rig.records[-1].verdict is Verdict.LATE
+    assert rig.state is State.ESTOP
+
+
+def test_a_forged_or_replayed_estop_stops_nothing():
+    rig = Rig().to_engaged()
+    rig.run(5)
+    pressed = rig.command(flags=Flags.ESTOP)
+    rig.agent.receive(pressed, rig.now_ns)
+    rig.drain()
+    rig.agent.bedside(Bedside(20, "reset"), rig.now_ns)
+    rig.drain()
+    assert rig.state is State.IDLE
+    rig.agent.receive(pressed, rig.now_ns)
+    rig.say(key=bytes(32), flags=Flags.ESTOP)
+    assert rig.state is State.IDLE
+
+
+def test_a_reset_while_the_console_still_presses_does_not_last():
+    rig = Rig().to_engaged()
+    rig.hand["flags"] |= Flags.ESTOP
+    rig.run(10)
+    assert rig.agent.bedside(Bedside(20, "reset"), rig.now_ns)
+    rig.drain()
+    rig.run(1)
+    assert rig.state is State.ESTOP
+
+
+def test_the_bedside_stops_and_resets_without_any_network():
+    rig = Rig().to_engaged()
+    assert rig.agent.bedside(Bedside(20, "estop"), rig.now_ns)
+    rig.drain()
+    assert rig.path() == [(State.ESTOP, Cause.BEDSIDE_ESTOP)]
+    assert rig.agent.bedside(Bedside(20, "reset"), rig.now_ns)
+    rig.drain()
+    assert rig.path() == [(State.IDLE, Cause.BEDSIDE_RESET)]
+    assert rig.stored[-1].state is State.BOOT
+    assert not rig.agent.bedside(Bedside(20, "reset"), rig.now_ns), "nothing to reset"
+
+
+def test_an_estop_in_a_protective_stop_goes_lower_and_a_reset_of_either_is_one_act():
+    rig = Rig().to_engaged()
+    rig.run(2020, says=False)
+    assert rig.state is State.PROTECTIVE_STOP
+    rig.agent.bedside(Bedside(20, "estop"), rig.now_ns)
+    rig.drain()
+    assert rig.stored[-1].state is State.ESTOP
+    rig.agent.bedside(Bedside(20, "reset"), rig.now_ns)
+    assert rig.state is State.IDLE
+
+
+# Ceilings ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("state", [State.ESTOP, State.PROTECTIVE_STOP, State.IDLE, State.HOLD])
+def test_a_ceiling_lowers_at_once(state):
+    rig = Rig(ceilings=CEILINGS).to_engaged()
+    assert rig.agent.receive_guard("watchdogd", ceiling(state), rig.now_ns)
+    rig.drain()
+    assert rig.path() == [(state, Cause.CEILING)]
+
+
+@pytest.mark.parametrize("state", list(State))
+@pytest.mark.parametrize("start", ["idle", "armed", "engaged"])
+def test_no_ceiling_raises_anything(state, start):
+    rig = Rig(ceilings=CEILINGS)
+    if start != "idle":
+        getattr(rig, f"to_{start}")()
+    before = rig.state
+    rig.agent.receive_guard("watchdogd", ceiling(state), rig.now_ns)
+    rig.drain()
+    assert rig.state <= before
+    assert rig.state <= state or state is State.BOOT
+
+
+@pytest.mark.parametrize(
+    ("key", "source", "robot"),
+    [
+        ("visiond", "watchdogd", ROBOT),  # in another's name
+        ("relayd9", "relayd9", ROBOT),  # without the right
+        ("watchdogd", "watchdogd", "psm2"),  # for another robot
+    ],
+)
+def test_a_ceiling_without_the_right_is_refused(key, source, robot):
+    rig = Rig(ceilings=CEILINGS).to_engaged()
+    message = ceiling(State.HOLD, source=source, robot=robot)
+    assert not rig.agent.receive_guard(key, message, rig.now_ns)
+    rig.drain()
+    assert rig.state is State.ENGAGED
+
+
+def test_what_is_no_guards_business_is_refused():
+    rig = Rig(ceilings=CEILINGS)
+    assert not rig.agent.receive_guard("watchdogd", Bedside(20, "reset"), rig.now_ns)
+
+
+def test_a_degraded_ceiling_is_no_flicker():
+    rig = Rig(ceilings=CEILINGS).to_engaged()
+    rig.agent.receive_guard("visiond", ceiling(State.DEGRADED, "visiond"), rig.now_ns)
+    rig.run(600)
+    assert rig.path() == [(State.DEGRADED, Cause.CEILING)]
+    rig.agent.receive_guard("visiond", ceiling(State.ENGAGED, "visiond"), rig.now_ns)
+    rig.run(205)
+    assert rig.path() == [(State.ENGAGED, Cause.STREAM_CLEAN)]
+
+
+def test_under_a_degraded_ceiling_a_press_engages_no_higher():
+    rig = Rig(ceilings=CEILINGS).to_armed()
+    rig.path()
+    rig.agent.receive_guard("visiond", ceiling(State.DEGRADED, "visiond"), rig.now_ns)
+    rig.press()
+    rig.run(300)
+    assert [state for state, _ in rig.path()] == [State.DEGRADED]
+
+
+def test_a_hold_ceiling_holds_without_flicker_while_the_hand_keeps_pressing():
+    rig = Rig(ceilings=CEILINGS).to_engaged()
+    rig.agent.receive_guard("watchdogd", ceiling(State.HOLD), rig.now_ns)
+    rig.driver.clear()
+    rig.run(80)
+    assert rig.path() == [(State.HOLD, Cause.CEILING)]
+    assert not rig.stops
+    rig.agent.receive_guard("watchdogd", ceiling(State.ENGAGED), rig.now_ns)
+    rig.run(1)
+    assert rig.path() == [(State.DEGRADED, Cause.RESUMED)], "brief: resumed"
+
+
+def test_a_hold_ceiling_that_lasts_is_latched():
+    rig = Rig(ceilings=CEILINGS).to_engaged()
+    rig.agent.receive_guard("watchdogd", ceiling(State.HOLD), rig.now_ns)
+    rig.run(101)
+    rig.agent.receive_guard("watchdogd", ceiling(State.ENGAGED), rig.now_ns)
+    rig.run(200)
+    assert rig.path() == [(State.HOLD, Cause.CEILING)]
+    rig.release()
+    rig.cycle_clutch()
+    rig.run(1)
+    assert rig.state is State.ARMED
+
+
+@pytest.mark.parametrize("state", [State.IDLE, State.HOLD])
+def test_a_raised_deadman_arms_nothing_under_a_ceiling_and_nothing_flickers(state):
+    rig = Rig(ceilings=CEILINGS).to_armed()
+    rig.path()
+    rig.agent.receive_guard("watchdogd", ceiling(state), rig.now_ns)
+    rig.run(200)
+    assert rig.path() == [(state, Cause.CEILING)]
+    assert rig.stops.count(None) == 1, "power is not toggled"
+
+
+def test_a_ceiling_that_is_not_renewed_becomes_its_sources_silence_policy_in_its_time():
+    rig = Rig(ceilings=CEILINGS).to_engaged()
+    set_ns = rig.now_ns
+    rig.agent.receive_guard("watchdogd", ceiling(State.ENGAGED, ttl_ms=50), set_ns)
+    rig.run(60)
+    held = [(t.new, t.t_ns - set_ns) for t in rig.transitions]
+    assert held == [(State.HOLD, 50 * MS)]
+
+
+def test_a_source_whose_silence_means_nothing_lapses():
+    rig = Rig(ceilings=CEILINGS).to_engaged()
+    rig.agent.receive_guard("relayd1", ceiling(State.HOLD, "relayd1", 50), rig.now_ns)
+    rig.run(49)
+    assert rig.state is State.HOLD
+    rig.run(3)
+    assert rig.state is State.DEGRADED
+
+
+def test_a_ceiling_no_state_has_a_way_out_of_is_not_taken_literally():
+    """BOOT is left by booting only: a source that asks for it must not brick the robot."""
+    rig = Rig(ceilings=CEILINGS).to_engaged()
+    rig.agent.receive_guard("watchdogd", ceiling(State.BOOT), rig.now_ns)
+    rig.drain()
+    assert rig.state <= State.BOOT
+    rig.agent.receive_guard("watchdogd", ceiling(State.ENGAGED), rig.now_ns)
+    assert rig.agent.bedside(Bedside(20, "reset"), rig.now_ns)
+    assert rig.state is State.IDLE
+
+
+def test_a_state_number_beyond_the_highest_is_engaged():
+    rig = Rig(ceilings=CEILINGS).to_engaged()
+    assert rig.agent.receive_guard("watchdogd", ceiling(255), rig.now_ns)
+    rig.run(5)
+    assert rig.state is State.ENGAGED
+
+
+def test_a_bedside_reset_under_a_standing_stop_ceiling_changes_nothing():
+    rig = Rig(ceilings=CEILINGS).to_engaged()
+    rig.agent.receive_guard("watchdogd", ceiling(State.PROTECTIVE_STOP), rig.now_ns)
+    rig.drain()
+    assert not rig.agent.bedside(Bedside(20, "reset"), rig.now_ns)
+    rig.run(50)
+    assert rig.state is State.PROTECTIVE_STOP
+    rig.agent.receive_guard("watchdogd", ceiling(State.ENGAGED), rig.now_ns)
+    assert rig.agent.bedside(Bedside(20, "reset"), rig.now_ns)
+
+
+# The driver --------------------------------------------------------------------------------------
+
+
+def test_while_powered_the_driver_hears_a_setpoint_at_least_every_10_ms():
+    rig = Rig().to_armed()
+    rig.driver.clear()
+    rig.run(15, says=True)
+    rig.run(300, says=False)
+    assert rig.state is State.HOLD
+    times = [asked.t_ns for asked in rig.servos]
+    gaps = [b - a for a, b in zip(times, times[1:], strict=False)]
+    assert max(gaps) <= SERVO_NS_MAX
+
+
+def test_below_hold_the_driver_hears_no_setpoint():
+    rig = Rig()
+    rig.run(100, says=False)
+    assert not rig.servos
+    assert rig.stops == [1]
+
+
+def test_power_comes_with_a_setpoint_where_the_arm_stands():
+    rig = Rig()
+    rig.pose[0] = rig.pose[0]._replace(x=0.03)
+    rig.to_armed()
+    first = rig.servos[0].message
+    assert isinstance(first, Servo)
+    assert first.setpoint == pack_setpoint(rig.pose[0])
+
+
+def test_a_driver_that_goes_while_engaged_holds_and_stays_held():
+    rig = Rig().to_engaged()
+    rig.measures = False
+    rig.agent.driver_gone(rig.now_ns)
+    rig.drain()
+    assert rig.path() == [(State.HOLD, Cause.DRIVER_LOST)]
+    rig.driver.clear()
+    rig.run(90)
+    assert rig.path() == []
+    assert not rig.servos
+
+
+def test_a_driver_that_falls_silent_holds_after_30_ms_and_stays_held():
+    rig = Rig().to_engaged()
+    measured_ns = rig.now_ns
+    rig.measures = False
+    rig.run(90)
+    held = [(t.new, t.cause, t.t_ns - measured_ns) for t in rig.transitions]
+    assert held == [(State.HOLD, Cause.DRIVER_SILENT, MEASURE_NS_MAX + 1)]
+
+
+def test_a_driver_that_was_silent_for_long_leaves_a_latched_hold():
+    rig = Rig().to_engaged()
+    rig.measures = False
+    rig.run(200)
+    rig.measures = True
+    rig.run(200)
+    assert rig.state is State.HOLD
+
+
+def test_with_a_silent_driver_nobody_engages():
+    rig = Rig().to_armed()
+    rig.measures = False
+    rig.run(40)
+    rig.press()
+    rig.run(100)
+    assert rig.state is State.HOLD
+
+
+def test_a_driver_that_braked_by_itself_is_noticed_and_powered_again_by_arming():
+    """A pause of the robot's process trips the drive's own watchdog: nothing may look engaged."""
+    rig = Rig().to_engaged()
+    rig.enabled = False
+    rig.run(3)
+    assert rig.state <= State.HOLD
+    assert not rig.agent.arms[0].following
+    rig.release()
+    rig.cycle_clutch()
+    rig.run(60)
+    assert rig.state is State.ARMED
+    assert rig.enabled
+    rig.press()
+    rig.run(5)
+    assert rig.state is State.ENGAGED
+
+
+def test_a_restarted_driver_is_held_where_it_stands():
+    rig = Rig(arms=2).to_engaged()
+    rig.run(20, arms=(0, 1))
+    rig.agent.driver_gone(rig.now_ns)
+    rig.instance, rig.enabled = 2, False
+    rig.pose = [pose._replace(z=-0.05) for pose in rig.pose]
+    rig.driver.clear()
+    rig.run(50, arms=(0, 1))
+    assert rig.state <= State.HOLD
+    for asked in rig.servos:
+        assert asked.message.setpoint == pack_setpoint(rig.pose[asked.message.arm])
+
+
+def test_a_driver_whose_instance_is_zero_is_a_driver_too():
+    rig = Rig()
+    rig.instance = 0
+    rig.measure()
+    assert rig.stops == [1]
+    assert told(rig, Boot)
+
+
+@pytest.mark.parametrize(
+    "pose",
+    [
+        ORIGIN._replace(x=math.nan),
+        ORIGIN._replace(jaw=math.inf),
+        ORIGIN._replace(qw=0.5),
+        Setpoint(*[0.0] * 8),
+    ],
+)
+def test_a_measurement_that_is_no_pose_is_refused_and_counts_as_silence(pose):
+    rig = Rig().to_engaged()
+    measured = rig.agent.arms[0].measured
+    good = rig.pose[0]
+    rig.pose[0] = pose
+    rig.obeys = False
+    measured_ns = rig.now_ns
+    rig.run(40)
+    assert rig.agent.arms[0].measured == measured
+    assert rig.agent.bad_measures == 40
+    assert [(t.cause, t.t_ns - measured_ns) for t in rig.transitions] == [
+        (Cause.DRIVER_SILENT, MEASURE_NS_MAX + 1)
+    ]
+    rig.pose[0] = good
+
+
+def test_what_is_no_measurement_of_an_arm_we_have_is_counted():
+    rig = Rig()
+    rig.agent.receive_driver(Bedside(20, "reset"), rig.now_ns)
+    pose = pack_setpoint(ORIGIN)
+    rig.agent.receive_driver(Measure(32, 1, 1, 1, 5, b"", pose), rig.now_ns)
+    assert rig.agent.bad_measures == 2
+
+
+# Energy ------------------------------------------------------------------------------------------
+
+
+def energies(rig):
+    return [asked.message.energy for asked in rig.servos]
+
+
+def test_energy_flows_in_engaged_only():
+    rig = Rig().to_armed()
+    rig.run(20, flags=Flags.CUT)
+    rig.run(20)
+    rig.press()
+    rig.run(5)
+    assert not any(energies(rig))
+    rig.hand["flags"] |= Flags.CUT
+    rig.run(5)
+    assert energies(rig)[-1] == Flags.CUT
+
+
+@pytest.mark.parametrize("leave", ["release", "silence", "ceiling", "hand"])
+def test_energy_is_off_at_once_when_engaged_is_left(leave):
+    rig = Rig(ceilings=CEILINGS).to_engaged()
+    rig.hand["flags"] |= Flags.COAG
+    rig.run(5)
+    assert energies(rig)[-1] == Flags.COAG
+    if leave == "release":
+        rig.release()
+        rig.say()
+    elif leave == "silence":
+        rig.run(5, says=False)
+    elif leave == "ceiling":
+        rig.agent.receive_guard("watchdogd", ceiling(State.HOLD), rig.now_ns)
+        rig.drain()
+    else:
+        reading = rig.input_seq
+        while rig.state is State.ENGAGED:
+            rig.wait(rig.now_ns + MS)
+            rig.measure()
+            rig.say(input_seq=reading)
+    assert rig.state is not State.ENGAGED
+    assert energies(rig)[-1] == 0
+    assert rig.servos[-1].t_ns == rig.transitions[0].t_ns, "in the same breath"
+
+
+def test_energy_never_resumes_by_itself():
+    rig = Rig().to_engaged()
+    rig.hand["flags"] |= Flags.CUT
+    rig.run(5)
+    rig.run(30, says=False)
+    rig.run(300)
+    assert rig.state is State.ENGAGED
+    assert energies(rig)[-1] == 0, "the pedal was held all the time"
+    rig.hand["flags"] &= ~Flags.CUT
+    rig.run(1)
+    rig.hand["flags"] |= Flags.CUT
+    rig.run(2)
+    assert energies(rig)[-1] == Flags.CUT
+
+
+def test_a_pedal_pressed_before_engaging_must_be_pressed_anew():
+    rig = Rig().to_armed()
+    rig.hand["flags"] |= Flags.BIPOLAR
+    rig.run(10)
+    rig.press()
+    rig.run(20)
+    assert rig.state is State.ENGAGED
+    assert not any(energies(rig))
+
+
+# States and events -------------------------------------------------------------------------------
+
+
+def test_states_leave_at_250_hz_when_commands_come():
+    rig = Rig().to_engaged()
+    rig.states.clear()
+    rig.run(1000)
+    assert len(rig.states) >= 250
+
+
+def test_states_leave_at_250_hz_when_nothing_comes():
+    rig = Rig()
+    rig.run(5, says=False)
+    rig.states.clear()
+    rig.run(1000, says=False)
+    assert len(rig.states) >= 250
+
+
+def test_states_are_numbered_without_a_gap_and_sealed_under_the_session():
+    rig = Rig().to_engaged()
+    ticks = [state.tick for _, state in rig.states]
+    assert ticks == list(range(1, len(ticks) + 1))
+    state = rig.verified()
+    assert (state.session, state.epoch, state.boot) == (rig.session, 1, rig.agent.boot)
+    assert is_sealed(encode(state), rig.keys.to_console)
+
+
+def test_a_transition_is_said_in_the_same_breath():
+    rig = Rig(ceilings=CEILINGS).to_engaged()
+    rig.agent.receive_guard("watchdogd", ceiling(State.HOLD), rig.now_ns)
+    rig.drain()
+    said_ns, state = rig.states[-1]
+    assert said_ns == rig.now_ns
+    assert (state.state, state.cause) == (State.HOLD, Cause.CEILING)
+    event = told(rig, Event)[-1]
+    assert (event.old, event.new, event.cause) == (State.ENGAGED, State.HOLD, Cause.CEILING)
+    assert event.seq == rig.seq[0]
+
+
+def test_a_state_acknowledges_the_newest_command_with_its_hops_and_residence():
+    rig = Rig().to_engaged()
+    hop = encode_hop(1, 2, 3)
+    rig.agent.receive(rig.command() + hop, rig.now_ns)
+    arrived_ns = rig.now_ns
+    rig.states.clear()
+    while not rig.states:
+        rig.wait(rig.now_ns + MS)
+        rig.drain()
+    said_ns, state = rig.states[0]
+    arm = state.arms[0]
+    assert (arm.seq, arm.hops) == (rig.seq[0], hop)
+    assert arm.residence_ns == said_ns - arrived_ns
+
+
+def test_the_robot_says_each_grant_anew_with_counts_from_zero():
+    rig = Rig().to_engaged()
+    rig.run(20)
+    rig.grant()
+    rig.run(1, says=False)
+    arm = rig.agent.arms[0].state(rig.now_ns)
+    assert (arm.seq, arm.admitted, arm.merged, arm.late) == (0, 0, 0, 0)
+
+
+# Anything in any order ---------------------------------------------------------------------------
+
+happenings = st.sampled_from(
+    [
+        "say",
+        "say",
+        "say",
+        "press",
+        "release",
+        "clutch",
+        "estop",
+        "bad",
+        "silence",
+        "pause",
+        "hold",
+        "lift",
+        "driver gone",
+        "grant",
+        "revoke",
+        "reset",
+        "jump",
+    ]
+)
+
+
+def happen(rig, what):
+    agent = rig.agent
+    if what == "say":
+        rig.run(20)
+    elif what in ("press", "release"):
+        getattr(rig, what)()
+        rig.run(60)
+    elif what == "clutch":
+        rig.cycle_clutch()
+        rig.run(5)
+    elif what == "estop":
+        rig.say(flags=Flags.ESTOP)
+    elif what == "bad":
+        rig.say(key=bytes(32), seq=50_000)
+    elif what == "silence":
+        rig.run(30, says=False)
+    elif what == "pause":
+        rig.now_ns += 45 * MS
+    elif what == "hold":
+        agent.receive_guard("watchdogd", ceiling(State.HOLD, ttl_ms=200), rig.now_ns)
+    elif what == "lift":
+        agent.receive_guard("watchdogd", ceiling(State.ENGAGED, ttl_ms=10_000), rig.now_ns)
+    elif what == "driver gone":
+        agent.driver_gone(rig.now_ns)
+        rig.instance += 1
+        rig.enabled = False
+    elif what == "grant":
+        rig.grant()
+    elif what == "revoke":
+        agent.receive_guard("sessiond", Revoke(55, rig.session, ""), rig.now_ns)
+    elif what == "reset":
+        agent.bedside(Bedside(20, "reset"), rig.now_ns)
+    else:
+        rig.at = rig.at._replace(x=rig.at.x + 0.03)
+    agent.handle_deadline(rig.now_ns)
+    rig.drain()
+
+
+@settings(max_examples=40)
+@given(st.lists(happenings, max_size=14))
+def test_whatever_happens_the_arm_moves_only_in_motion_and_never_too_fast(whats):
+    rig = Rig(ceilings=CEILINGS)
+    rig.measure()
+    rig.grant()
+    rig.run(60)
+    for what in whats:
+        happen(rig, what)
+    state_at = sorted((t.t_ns, i, t.new) for i, t in enumerate(rig.transitions))
+    limits = Limits()
+    last = None
+    for asked in rig.driver:
+        if not isinstance(asked.message, Servo):
+            last = None  # a stop, or power: the setpoint is settled on the arm
+            continue
+        pose = asked.message.setpoint
+        if last is not None and pose != last[1]:
+            now = [new for t_ns, _, new in state_at if t_ns <= asked.t_ns]
+            during = {now[-1]} | {new for t_ns, _, new in state_at if t_ns == asked.t_ns}
+            assert max(during) >= State.DEGRADED
+            step = math.dist(Setpoint(*memory(pose))[:3], Setpoint(*memory(last[1]))[:3])
+            assert step <= limits.speed_m_s * 20e-3 + 1e-9
+        last = asked.t_ns, pose
+    for t in rig.transitions:
+        assert t.new >= State.HOLD or t.old != t.new
+
+
+def memory(pose):
+    return memoryview(pose).cast("d").tolist()
+
+
+def test_a_robot_without_a_hand_is_an_agent_all_the_same():
+    agent = Agent(
+        RobotSettings(name=ROBOT), p256(7), {NODE: SIGNER.public_key()}, 0, State.BOOT, START_NS
+    )
+    agent.driver_gone(START_NS)
+    agent.handle_deadline(START_NS + 10**9)
+    assert agent.next_deadline_ns(START_NS) > START_NS
+    assert agent.interlock.state is State.IDLE
+    assert Profile.NATIVE in Profile
