@@ -3,7 +3,8 @@
 Two rules
 ---------
 1. Everything that raises permission stands in `RAISES`, and only `Interlock.act` applies it. An
-   act without a row in the present state is an error and changes nothing.
+   act without a row in the present state, or whose row lies above the ceiling that stands, is an
+   error and changes nothing.
 2. Everything else is a ceiling: `Interlock.lower` takes `min(state, ceiling)`. No fault, no
    message and no silence can raise permission, by construction.
 
@@ -30,6 +31,7 @@ class Act(IntEnum):
     STEADY = 4  #: the stream was clean for the profile's recovery time
     REARM = 5  #: the hand left HOLD on purpose: deadman up, and after a latch a clutch cycle
     RESET = 6  #: the bedside resets a latched stop
+    ENGAGE_SLOWLY = 7  #: the same press under a ceiling that permits no more than DEGRADED
 
 
 class Transition(NamedTuple):
@@ -47,7 +49,7 @@ RAISES: dict[State, dict[Act, State]] = {
     State.BOOT: {Act.BOOT: State.IDLE},
     State.IDLE: {Act.ARM: State.ARMED},
     State.HOLD: {Act.RESUME: State.DEGRADED, Act.REARM: State.ARMED},
-    State.ARMED: {Act.ENGAGE: State.ENGAGED},
+    State.ARMED: {Act.ENGAGE: State.ENGAGED, Act.ENGAGE_SLOWLY: State.DEGRADED},
     State.DEGRADED: {Act.STEADY: State.ENGAGED},
     State.ENGAGED: {},
 }
@@ -58,27 +60,36 @@ class ForbiddenActError(ValueError):
 
 
 class Interlock:
-    """The state of one robot. It boots below IDLE, at or below what was stored."""
+    """The state of one robot. It boots below IDLE, at or below what was stored.
+
+    Attributes
+    ----------
+    state, cause : what is permitted, and why no more
+    ceiling : what no act may exceed for now; whoever judges the sources keeps it, and lowers
+    """
 
     def __init__(self, stored: State = State.BOOT) -> None:
         self.state = min(State.BOOT, stored)
         self.cause = Cause.NONE
+        self.ceiling = State.ENGAGED
 
     def permits(self, act: Act) -> bool:
-        """Tell whether this act has a row in the present state."""
-        return act in RAISES[self.state]
+        """Tell whether this act has a row in the present state, at or below the ceiling."""
+        new = RAISES[self.state].get(act)
+        return new is not None and new <= self.ceiling
 
     def act(self, act: Act, cause: Cause, now_ns: int) -> Transition:
         """Raise the state by an act.
 
         Raises
         ------
-        ForbiddenActError : the act has no row in the present state
+        ForbiddenActError : the act has no row in the present state, or one above the ceiling
         """
-        new = RAISES[self.state].get(act)
-        if new is None:
-            raise ForbiddenActError(f"{act.name} in {self.state.name}")
-        return self._move(new, cause, now_ns)
+        if not self.permits(act):
+            raise ForbiddenActError(
+                f"{act.name} in {self.state.name} under a ceiling of {self.ceiling.name}"
+            )
+        return self._move(RAISES[self.state][act], cause, now_ns)
 
     def lower(self, ceiling: State, cause: Cause, now_ns: int) -> Transition | None:
         """Apply a ceiling; return the transition when it lowered the state."""

@@ -103,6 +103,11 @@ def parser() -> argparse.ArgumentParser:
     _add_json(topics, "JSON instead of a table")
     topics.set_defaults(run=_topics)
 
+    bedside = commands.add_parser("bedside", help="at the robot: reset a latched stop, or stop it")
+    bedside.add_argument("verb", choices=("reset", "estop"))
+    bedside.add_argument("--config", type=Path, help="the node's node.toml (default: the running)")
+    bedside.set_defaults(run=_bedside)
+
     _add_keys(commands.add_parser("keys", help="make, list and revoke devices' keys"))
     _add_console(commands.add_parser("console", help="run a scripted native console"))
     return top
@@ -262,6 +267,17 @@ def _console(arguments: argparse.Namespace) -> int:
         skew_seed=arguments.skew_seed,
     )
     return console(running_node(arguments.config, CONFIG), wish, arguments.json)
+
+
+def _bedside(arguments: argparse.Namespace) -> int:
+    from teleop.node.bedside import bedside
+    from teleop.node.console import running_node
+
+    config = running_node(arguments.config, CONFIG)
+    print(
+        f"{config.robot.name}: {bedside(Path(config.run_dir), config.robot.name, arguments.verb)}"
+    )
+    return 0
 
 
 # What a person reads

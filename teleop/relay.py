@@ -305,9 +305,7 @@ class Relay(Generic[P]):
         return encode_hop(self._path, self._incarnation, dwell_ns, merged, late)
 
 
-def _why(
-    part: bytes, message: type[Command] | type[RobotState], error: Exception
-) -> Verdict:
+def _why(part: bytes, message: type[Command] | type[RobotState], error: Exception) -> Verdict:
     """Name what was wrong with a part that did not decode."""
     try:
         kind = peek_kind(part)

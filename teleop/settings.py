@@ -57,6 +57,13 @@ class SimdSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     measure_rate_hz: int = 500
 
 
+class WebdSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The slice of `webd`: `listen` is "host:port" on loopback."""
+
+    process: ProcessSettings
+    listen: str
+
+
 class NativedSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The slice of `natived`, the native console's hot process.
 

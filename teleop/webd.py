@@ -27,7 +27,7 @@ from prometheus_client.core import (
 )
 from prometheus_client.registry import Collector
 
-from teleop.node.slices import WebdSettings
+from teleop.settings import WebdSettings
 from transport.io.mapping import Mapping
 from transport.io.process import Runtime, main
 from transport.telemetry.board import Board, parse_name

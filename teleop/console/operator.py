@@ -159,9 +159,7 @@ class Operator:
         admitted, merged, late = self._fates
         return Tally(sent, past.admitted + admitted, past.merged + merged, past.late + late)
 
-    def request(
-        self, request: bytes, key: EllipticCurvePrivateKey, *, replace: bool
-    ) -> bytes:
+    def request(self, request: bytes, key: EllipticCurvePrivateKey, *, replace: bool) -> bytes:
         """Make the request for the session service.
 
         Parameters

@@ -19,20 +19,19 @@ from teleop.node.config import NodeConfig
 from teleop.node.processes import CONSOLE, PROCESSES, Process
 from teleop.robot.agent import RobotSettings
 from teleop.robot.settings import RobotdSettings
-from teleop.settings import NativedSettings, RelaydSettings, SessiondSettings, SimdSettings
+from teleop.settings import (
+    NativedSettings,
+    RelaydSettings,
+    SessiondSettings,
+    SimdSettings,
+    WebdSettings,
+)
 from transport.io.hub import HubSettings
 from transport.io.link import LinkSettings
 from transport.io.process import ProcessSettings
 
 #: How a native console reaches its relay, by the word of `trocar console --link`.
 CARRIERS: Final = {"udp": "transport.io.links.udp", "zmq": "transport.io.links.zmq"}
-
-
-class WebdSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The slice of `webd`: `listen` is "host:port" on loopback."""
-
-    process: ProcessSettings
-    listen: str
 
 
 class Wish(NamedTuple):

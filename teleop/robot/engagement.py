@@ -9,8 +9,12 @@ DEGRADED   STEADY  no gap over two periods for the profile's recovery time
 HOLD       RESUME  not latched, the same press, deadman held in every frame, target near
 HOLD       REARM   deadman up and aligned; after a latch also a clutch cycle
 
-Everything else lowers. A HOLD is latched when silence reaches the ladder's third rung, when
-another cause lasted as long, or when it was not resumed within a second.
+None of them above the ceiling that stands (`Interlock.ceiling`), and no motion while the hand's
+device is silent. Everything else lowers. A HOLD is latched when silence reaches the ladder's
+third rung, when another cause lasted as long, or when it was not resumed within a second.
+
+The hand's silence is judged when a command arrives: before that it is the link's, which has a
+ladder of its own.
 """
 
 from __future__ import annotations
@@ -58,8 +62,9 @@ class Engagement:
         self._press_id = -1
         self._moving = False  # at the newest command
         self._hold_ns = 0
-        self._hold_clutch = -1
-        self._clutch_id = -1
+        self._clutches: dict[int, int] = {}  # arm -> clutch_id of its newest command
+        self._hold_clutches: dict[int, int] = {}  # the same when HOLD began
+        self._hand_is_silent = False
         self._unbroken = False  # the deadman, since HOLD
         self.latched = False
         self.is_over = False
@@ -75,10 +80,13 @@ class Engagement:
         self._late = False
         self._silence.heard(now_ns)
         self._hand.heard(command.input_seq, command.input_age, now_ns)
-        self._clutch_id = command.clutch_id
+        self._hand_is_silent = self._hand.next_deadline_ns() <= now_ns
+        self._clutches[command.arm] = command.clutch_id
         if command.flags & ESTOP:
             self._lower(State.ESTOP, Cause.ESTOP_PRESSED, now_ns)
         held = bool(command.flags & DEADMAN)
+        if self._hand_is_silent and self._interlock.state >= State.DEGRADED:
+            self._lower(State.HOLD, Cause.HAND_SILENCE, now_ns)
         state = self._interlock.state
         if state >= State.DEGRADED:
             self._while_moving(command, held, now_ns)
@@ -86,7 +94,7 @@ class Engagement:
             self._while_armed(command, held, aligned, now_ns)
         elif state is State.HOLD:
             self._while_held(command, held, aligned, near, now_ns)
-        elif state is State.IDLE and not held and aligned:
+        elif state is State.IDLE and not held and aligned and self._interlock.permits(Act.ARM):
             self._act(Act.ARM, Cause.ALIGNED, now_ns)
         self._moving = self._interlock.state >= State.DEGRADED
 
@@ -106,8 +114,6 @@ class Engagement:
             self._lower(State.DEGRADED, Cause.LATE if self._late else Cause.GAP, now_ns)
         elif rung >= Rung.HOLD:
             self._lower(State.HOLD, cause, now_ns)
-        if self._hand.next_deadline_ns() <= now_ns and self._interlock.state >= State.DEGRADED:
-            self._lower(State.HOLD, Cause.HAND_SILENCE, now_ns)
         if self._interlock.state is State.HOLD:
             self._latch(rung, now_ns)
         if rung is Rung.STOP:
@@ -115,27 +121,29 @@ class Engagement:
 
     def next_deadline_ns(self, now_ns: int) -> int | None:
         """When `handle` has something to do, unless a command comes first."""
-        deadlines = [self._silence.next_deadline_ns(now_ns)]
-        if self._interlock.state >= State.DEGRADED:
-            deadlines.append(self._hand.next_deadline_ns())
+        silence_ns = self._silence.next_deadline_ns(now_ns)
         if self._interlock.state is State.HOLD and not self.latched:
-            deadlines.append(self._hold_ns + RESUME_NS_MAX)
-        return min((d for d in deadlines if d is not None), default=None)
+            latch_ns = self._hold_ns + self._patience_ns(self._silence.rung(now_ns))
+            return latch_ns if silence_ns is None else min(latch_ns, silence_ns)
+        return silence_ns
 
     def _while_moving(self, command: Command, held: bool, now_ns: int) -> None:
         if not held or command.press_id != self._press_id:
             self._seen_up = not held
             self._lower(State.ARMED, Cause.RELEASED, now_ns)
-        elif self._interlock.state is State.DEGRADED and self._silence.is_steady(now_ns):
+        elif self._interlock.permits(Act.STEADY) and self._silence.is_steady(now_ns):
             self._act(Act.STEADY, Cause.STREAM_CLEAN, now_ns)
 
     def _while_armed(self, command: Command, held: bool, aligned: bool, now_ns: int) -> None:
         if not held:
             self._seen_up = True
-        elif self._seen_up and aligned and self._frames >= FRESH_FRAMES:
-            self._seen_up = False
-            self._press_id = command.press_id
-            self._act(Act.ENGAGE, Cause.PRESSED, now_ns)
+        elif self._seen_up and aligned and self._is_fresh():
+            slowly = not self._interlock.permits(Act.ENGAGE)
+            act = Act.ENGAGE_SLOWLY if slowly else Act.ENGAGE
+            if self._interlock.permits(act):
+                self._seen_up = False
+                self._press_id = command.press_id
+                self._act(act, Cause.PRESSED, now_ns)
 
     def _while_held(
         self,
@@ -147,19 +155,31 @@ class Engagement:
     ) -> None:
         if not held or command.press_id != self._press_id:
             self._unbroken = False
-        cycled = command.clutch_id != self._hold_clutch
-        if not held and aligned and (cycled or not self.latched):
-            self._act(Act.REARM, Cause.ALIGNED, now_ns)
-            self._seen_up = True
-        elif held and self._unbroken and not self.latched and near():
+        permits = self._interlock.permits
+        began = self._hold_clutches.get(command.arm, command.clutch_id)
+        cycled = command.clutch_id != began
+        if not held:
+            if aligned and (cycled or not self.latched) and permits(Act.REARM):
+                self._act(Act.REARM, Cause.ALIGNED, now_ns)
+                self._seen_up = True
+        elif self._may_resume() and permits(Act.RESUME) and near():
             self._act(Act.RESUME, Cause.RESUMED, now_ns)
 
+    def _is_fresh(self) -> bool:
+        return self._frames >= FRESH_FRAMES and not self._hand_is_silent
+
+    def _may_resume(self) -> bool:
+        return self._unbroken and not self.latched and not self._hand_is_silent
+
     def _latch(self, rung: Rung, now_ns: int) -> None:
-        held_ns = now_ns - self._hold_ns
-        waits = rung is Rung.CLEAN  # the stream is back: somebody may still resume
-        patience_ns = RESUME_NS_MAX if waits else self._ladder.latched_ns
-        if rung >= Rung.LATCHED or held_ns >= patience_ns:
+        if rung >= Rung.LATCHED or now_ns - self._hold_ns >= self._patience_ns(rung):
             self.latched = True
+
+    def _patience_ns(self, rung: Rung) -> int:
+        """How long a HOLD may last unlatched: longer once its cause is gone, to resume in."""
+        ceiling_stands = self._interlock.ceiling <= State.HOLD
+        lasts = rung is not Rung.CLEAN or self._hand_is_silent or ceiling_stands
+        return self._ladder.latched_ns if lasts else RESUME_NS_MAX
 
     def _end_of_silence(self, now_ns: int) -> None:
         if self._moving:
@@ -178,7 +198,7 @@ class Engagement:
             return
         if transition.new is State.HOLD:
             self._hold_ns = now_ns
-            self._hold_clutch = self._clutch_id
+            self._hold_clutches = dict(self._clutches)
             self._unbroken = transition.old >= State.DEGRADED
             self.latched = False
         self._note(transition)

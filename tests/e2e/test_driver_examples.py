@@ -413,19 +413,18 @@ def wait_until(so: Callable[[], object]) -> None:
 @contextlib.contextmanager
 def running(command: list[str], cwd: Path | None = None) -> Iterator[subprocess.Popen[str]]:
     """Run a program, and end it, with all that it started, when the story is over."""
-    process = subprocess.Popen(
-        command, cwd=cwd, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-    )
-    try:
-        yield process
-    finally:
-        if process.poll() is None:
+    pipe = subprocess.PIPE
+    with subprocess.Popen(
+        command, cwd=cwd, stdout=pipe, stderr=subprocess.STDOUT, text=True
+    ) as process:
+        try:
+            yield process
+        finally:
             process.terminate()  # a demo stops its node; a driver just ends
             try:
-                process.communicate(timeout=PATIENCE_S)
+                process.wait(PATIENCE_S)
             except subprocess.TimeoutExpired:
                 process.kill()
-                process.communicate()
 
 
 def free_ports(count: int) -> list[int]:

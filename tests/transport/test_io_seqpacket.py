@@ -17,7 +17,7 @@ class Ends:
         self.asked, self.answered, self.story = [], [], []
         self.server = None
 
-    def serve(self):
+    def serve(self, **options):
         self.server = SeqpacketServer(
             self.world.runtime.loop,
             self.path,
@@ -25,6 +25,7 @@ class Ends:
             lambda: self.story.append("drained"),
             lambda: self.story.append("came"),
             lambda: self.story.append("went"),
+            **options,
         )
         return self.world.runtime.keep(self.server)
 
@@ -136,3 +137,34 @@ def test_a_stale_socket_file_of_a_killed_server_is_no_obstacle(ends):
     driver = ends.raw()
     ends.world.until(lambda: server.channel)
     driver.close()
+
+
+def test_where_the_newest_is_heard_a_hung_client_is_in_nobodys_way(ends):
+    server = ends.serve(newest=True)
+    hung = ends.raw()
+    ends.world.until(lambda: server.channel)
+    hung.send(b"its last word")
+    second = ends.raw()
+    second.send(b"stop")
+    ends.world.until(lambda: len(ends.asked) == 2)
+    assert ends.asked == [b"its last word", b"stop"]
+    assert hung.recv(10) == b""
+    assert server.send(b"stopped")
+    assert second.recv(10) == b"stopped"
+    assert server.refused == 0
+    assert ends.story.count("went") == 1
+    hung.close()
+    second.close()
+
+
+def test_every_refusal_is_told_by_its_name(ends):
+    told = []
+    server = ends.serve(on_refused=told.append)
+    first = ends.raw()
+    ends.world.until(lambda: server.channel)
+    first.send(bytes(MESSAGE_BYTES_MAX + 1))
+    second = ends.raw()
+    ends.world.until(lambda: len(told) == 2)
+    assert sorted(told) == ["oversized", "second"]
+    first.close()
+    second.close()

@@ -9,6 +9,8 @@ Rules
   listener knows its callers before they ask anything, and a caller knows that it is heard.
 - Every frame's key is looked up in the live keyring; a device answers on its newest connection.
 - A caller that is refused, or hears nothing for two seconds, makes a new socket.
+- A signature costs a robot's loop 150 us to judge: each device has a bucket here too, and a pass
+  is short, so that whoever floods waits, and not the commands beside.
 """
 
 from __future__ import annotations
@@ -21,6 +23,7 @@ from transport.io import curve
 from transport.io.keys import Device, Identity, Keyring
 from transport.io.process import Runtime
 from transport.io.zmq import REFUSALS, Happened, Port, Tuning, watch
+from transport.link.bucket import TokenBucket
 from transport.wire.codec import MESSAGE_BYTES_MAX, encode
 from transport.wire.messages import Clock
 
@@ -28,6 +31,10 @@ CLOCK_NS = 500_000_000
 SILENCE_NS = 2_000_000_000
 PAUSE_NS_MIN, PAUSE_NS_MAX = 20_000_000, 1_000_000_000
 CALLERS_MAX = 64
+RATE_HZ, BURST = 100, 20  # messages of one device
+PASS_MAX = 16
+#: Why a listener refuses something.
+CAUSES = ("handshake", "revoked", "rate", "parts", "oversized", "full")
 #: A grant and its answer may wait behind one another: these are not commands.
 TUNING = Tuning(hwm=64)
 
@@ -41,7 +48,8 @@ class Listener:
     ----------
     on_caller : called when a device is heard on a new connection
     on_message : called with the device and each message but Clock
-    refused : called with the cause of each refusal ("revoked", "parts", "oversized", "full")
+    refused : called with the cause of each refusal, one of `CAUSES`
+    rate_hz, burst : what one device may send
     """
 
     def __init__(
@@ -54,9 +62,14 @@ class Listener:
         on_caller: Callable[[Device], None],
         on_message: Callable[[Device, bytes], None],
         refused: Callable[[str], None],
+        *,
+        rate_hz: int = RATE_HZ,
+        burst: int = BURST,
     ) -> None:
         self._keyring = keyring
         self._clock = runtime.clock
+        self._limits = rate_hz, burst
+        self._buckets: dict[str, TokenBucket] = {}  # by key: no more than the registry has
         self._on_caller = on_caller
         self._on_message = on_message
         self._refused = refused
@@ -65,7 +78,14 @@ class Listener:
             runtime.context, zmq.ROUTER, identity, domain, endpoint, TUNING
         )
         self.endpoint = socket.getsockopt_string(zmq.LAST_ENDPOINT)
-        self._port = Port(runtime.loop, socket, self._frames)
+        self._monitor = watch(runtime.loop, socket, self._happened)
+        self._port = Port(
+            runtime.loop,
+            socket,
+            self._frames,
+            limit=PASS_MAX,
+            on_surplus=lambda: refused("parts"),
+        )
 
     def send(self, device: str, data: bytes) -> bool:
         """Send to a device by name; False when it is not connected."""
@@ -84,7 +104,13 @@ class Listener:
 
     def close(self) -> None:
         """Stop listening."""
+        self._monitor.close()
         self._port.close()
+
+    def _happened(self, event: Happened) -> None:
+        # The doorman has counted those that were refused for their key.
+        if event in REFUSALS and event is not Happened.FAILED_AUTH:
+            self._refused("handshake")
 
     def _frames(self, frames: list[zmq.Frame]) -> None:
         if len(frames) != 2:
@@ -93,6 +119,9 @@ class Listener:
         device = self._keyring.device(curve.sender(frames[1]))
         if device is None:
             return self._refused("revoked")
+        now_ns = self._clock.now_ns()
+        if not self._bucket(device.public_z85).take(now_ns):
+            return self._refused("rate")
         if len(data) > MESSAGE_BYTES_MAX:
             return self._refused("oversized")
         if self._routes.get(device.name) != route:
@@ -101,10 +130,15 @@ class Listener:
             self._routes[device.name] = route
             self._on_caller(device)
         if _is_clock(data):
-            now_ns = self._clock.now_ns()
             self._port.send_to(route, encode(Clock(3, 0, now_ns, now_ns)))
             return None
         return self._on_message(device, data)
+
+    def _bucket(self, key: str) -> TokenBucket:
+        found = self._buckets.get(key)
+        if found is None:
+            found = self._buckets[key] = TokenBucket(*self._limits)
+        return found
 
 
 class Caller:

@@ -78,7 +78,13 @@ class RouterDoor:
         self._keyring = desk.keyring
         self._on_frame = desk.on_frame
         self._bytes_max = frame_bytes_max
-        self.port = Port(loop, socket, self._frames, desk.on_drained)
+        self.port = Port(
+            loop,
+            socket,
+            self._frames,
+            desk.on_drained,
+            on_surplus=lambda: desk.refuse("parts"),
+        )
 
     def close(self) -> None:
         """Unbind."""

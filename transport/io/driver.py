@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Protocol
 
+from transport.io import dialogue
 from transport.io.dialogue import Listener
 from transport.io.keys import Device, Identity, Keyring
 from transport.io.process import Runtime
@@ -20,7 +21,9 @@ from transport.io.seqpacket import SeqpacketServer
 
 UNIX = "unix"
 SILENCE_NS = 1_000_000_000
-#: What may be refused here: `driver_refused_total{cause="..."}` of the process that opens it.
+RATE_HZ, BURST = 8000, 1000  # four arms at 1 kHz, twice over
+#: What may be refused here.
+CAUSES = ("second", "user", *dialogue.CAUSES)
 Refuse = Callable[[str], None]
 
 
@@ -47,7 +50,9 @@ def open_driver(
     """Open the socket that `endpoint` names ("unix", or a CURVE endpoint to bind)."""
     if endpoint == UNIX:
         path = runtime.path(f"driver-{robot}.sock")
-        return SeqpacketServer(runtime.loop, path, on_message, on_disconnect=on_gone)
+        return SeqpacketServer(
+            runtime.loop, path, on_message, on_disconnect=on_gone, on_refused=refuse
+        )
     return _CurveDriver(endpoint, runtime, keyring, identity, on_message, refuse)
 
 
@@ -69,7 +74,16 @@ class _CurveDriver:
         self._name = ""
         self._heard_ns = -SILENCE_NS
         self._listener = Listener(
-            runtime, keyring, identity, "driver", endpoint, lambda _: None, self._heard, refuse
+            runtime,
+            keyring,
+            identity,
+            "driver",
+            endpoint,
+            lambda _: None,
+            self._heard,
+            refuse,
+            rate_hz=RATE_HZ,
+            burst=BURST,
         )
         self.endpoint = self._listener.endpoint
 

@@ -5,7 +5,8 @@ It adds 9 us to a round trip where ZeroMQ's ipc adds 140, and every language can
 Rules
 -----
 - One live client at a time: a robot has one driver. A second is refused, counted and closed
-  while the first lives.
+  while the first lives; or, where the owner says so, heard in its place: a hung tool must not
+  keep the next one from the emergency stop.
 - The other side must be the same user or root; the socket's file is 0600 besides.
 - Nothing blocks. The send buffer holds a handful of messages, so a peer that stops reading
   cannot build a queue of old motion: when it is full, the message is dropped and counted.
@@ -35,6 +36,10 @@ def _nothing() -> None:
     pass
 
 
+def _unsaid(_: str) -> None:
+    pass
+
+
 class Channel:
     """One connected socket in the loop.
 
@@ -43,6 +48,7 @@ class Channel:
     on_message : called with each message
     on_drained : called after a pass that brought something
     on_closed : called once when the other side is gone; not after `close`
+    refused : called with "oversized" for each message that is too long to take
 
     Attributes
     ----------
@@ -57,6 +63,7 @@ class Channel:
         on_message: Callable[[bytes], None],
         on_drained: Callable[[], None],
         on_closed: Callable[[], None],
+        refused: Callable[[str], None],
     ) -> None:
         connected.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SEND_BUFFER_BYTES)
         self.sent = self.received = self.dropped = self.oversized = 0
@@ -67,6 +74,7 @@ class Channel:
         self._on_message = on_message
         self._on_drained = on_drained
         self._on_closed = on_closed
+        self._refused = refused
         loop.add_reader(connected.fileno(), self.poll)
 
     def send(self, data: bytes) -> bool:
@@ -102,6 +110,7 @@ class Channel:
                 break
             if len(data) > MESSAGE_BYTES_MAX:
                 self.oversized += 1
+                self._refused("oversized")
                 continue
             taken += 1
             self._on_message(data)
@@ -122,6 +131,8 @@ class SeqpacketServer:
     on_message : called with each message of the client
     on_drained : called after a pass that brought something
     on_connect, on_disconnect : called when a client is there, and gone
+    on_refused : called with "second", "user" or "oversized"
+    newest : a second client takes the place of the first, which is heard out and closed
 
     Attributes
     ----------
@@ -140,8 +151,13 @@ class SeqpacketServer:
         on_drained: Callable[[], None] = _nothing,
         on_connect: Callable[[], None] = _nothing,
         on_disconnect: Callable[[], None] = _nothing,
+        on_refused: Callable[[str], None] = _unsaid,
+        *,
+        newest: bool = False,
     ) -> None:
         self.refused = 0
+        self._on_refused = on_refused
+        self._newest = newest
         self.channel: Channel | None = None
         self._loop = loop
         self._path = path
@@ -186,13 +202,35 @@ class SeqpacketServer:
             client, _ = self._listener.accept()
         except OSError:  # gone again
             return
-        if self.channel is not None or not _trusted(client):
-            self.refused += 1
-            client.close()
+        if not _trusted(client):
+            self._turn_away(client, "user")
+            return
+        if self._newest and self.channel is not None:
+            self.channel.poll()
+            self._let_go()
+        if self.channel is not None:
+            self._turn_away(client, "second")
             return
         client.setblocking(False)
-        self.channel = Channel(self._loop, client, self._on_message, self._on_drained, self._closed)
+        self.channel = Channel(
+            self._loop,
+            client,
+            self._on_message,
+            self._on_drained,
+            self._closed,
+            self._on_refused,
+        )
         self._on_connect()
+
+    def _turn_away(self, client: socket.socket, why: str) -> None:
+        self.refused += 1
+        self._on_refused(why)
+        client.close()
+
+    def _let_go(self) -> None:
+        if self.channel is not None:
+            self.channel.close()
+            self._closed()
 
     def _closed(self) -> None:
         self.channel = None
@@ -202,7 +240,7 @@ class SeqpacketServer:
 class SeqpacketClient:
     """Connects to a path, and again whenever the connection is lost.
 
-    Parameters are those of `SeqpacketServer`.
+    Parameters are those that `SeqpacketServer` has as well.
     """
 
     def __init__(
@@ -254,7 +292,9 @@ class SeqpacketClient:
             made.close()
             self._later()
             return
-        self.channel = Channel(self._loop, made, self._heard, self._on_drained, self._closed)
+        self.channel = Channel(
+            self._loop, made, self._heard, self._on_drained, self._closed, _unsaid
+        )
         self._on_connect()
 
     def _heard(self, data: bytes) -> None:
