@@ -49,10 +49,10 @@ ENERGY = int(Flags.CUT | Flags.COAG | Flags.BIPOLAR)
 class Driver(IntFlag):
     """What a robot's driver says of itself."""
 
-    CONNECTED = 1
-    SIMULATED = 2
-    ENABLED = 4
-    BRAKED = 8
+    CONNECTED = 1  #: there is one; set by the robot's side, not by the driver
+    SIMULATED = 2  #: nothing real moves
+    ENABLED = 4  #: stands under power and follows
+    BRAKED = 8  #: brakes are on
 
 
 class Command(Message, frozen=True):
@@ -64,7 +64,7 @@ class Command(Message, frozen=True):
     session, epoch : the grant that this command is given under
     seq : +1 per command of this arm
     t_tx : ns, the console's monotonic clock at sending; means nothing elsewhere
-    tick_echo : newest robot tick (State.tick) that the console has verified; the robot and the
+    tick_echo : newest robot tick (RobotState.tick) that the console has verified; the robot and the
         relay take the command's age from it, each on its own clock
     press_id : +1 at each press of the deadman
     clutch_id : +1 at each release of the clutch: a new reference frame C
@@ -124,7 +124,7 @@ Hops = Annotated[bytes, msgspec.Meta(max_length=HOPS_BYTES_MAX)]
 
 
 class ArmState(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True, gc=False):
-    """One arm within `State`.
+    """One arm within `RobotState`.
 
     Parameters
     ----------

@@ -4,7 +4,9 @@
     fields.py              what a message's fields are: types from the code, words from docstrings
     tables.py              every table and number that a mark may ask for
     hexview.py             bytes with their meaning beside them
-    vectors.py             one session from its grant to its datagrams, always with the same keys
+    story.py               one session from its request to its last state, always with the same keys
+    refusals.py            bytes that are no message
+    vectors.py             both, and datagrams, as vectors.json
 
 `make docs` writes `docs/protocol.md` and `docs/vectors.json`; a test holds them to this.
 """

@@ -9,7 +9,7 @@ from enum import IntEnum
 
 import msgspec
 
-from docs.generate import vectors
+from docs.generate import story, vectors
 from docs.generate.fields import BY_NAME, MESSAGES, VOCABULARIES, first_line, members, rows
 from docs.generate.hexview import annotate, plain
 from safety import deadline, grant, interlock, messages, profile, state
@@ -77,7 +77,7 @@ NUMBERS = {
     "hand_min_ms": str(deadline.HAND_NS_MIN // MS),
     "hand_max_ms": str(deadline.HAND_NS_MAX // MS),
     "recovery_ms": str(profile.LADDERS[profile.Profile.NATIVE].recovery_ns // MS),
-    "command_bytes": str(len(vectors.SEALED_COMMAND)),
+    "command_bytes": str(len(story.SEALED_COMMAND)),
     "command_max": str(messages.Command.BYTES_MAX),
 }
 
@@ -189,7 +189,7 @@ def verdicts() -> str:
 
 def worked(name: str) -> str:
     """Show an encoded message byte by byte."""
-    shown = annotate(vectors.SHOWN[name](), BY_NAME[name])
+    shown = annotate(story.SHOWN[name](), BY_NAME[name])
     return f"```\n{shown}\n```"
 
 

@@ -96,7 +96,8 @@ def furnish(folder: Path) -> tuple[NodeConfig, Path]:
 
 def introduction(config: NodeConfig, file: Path, seed: int) -> list[str]:
     """Say where everything is, and how to connect a console of one's own."""
-    relay = config.relay
+    relay, listen = config.relay, config.metrics.listen
+    metrics = f"http://{listen}/metrics" if listen else "none"
     clocks = [clock_line(config, row, seed) for row in (*rows(config), CONSOLE)]
     return [
         "",
@@ -104,9 +105,10 @@ def introduction(config: NodeConfig, file: Path, seed: int) -> list[str]:
         *clocks,
         "",
         f"consoles   {relay.console} (CURVE), {relay.datagram or 'no'} datagrams (sealed)",
-        f"robots     {relay.robot} (CURVE), driver socket {config.run_dir}/",
+        f"robots     {relay.robot} (CURVE)",
+        f"driver     {config.run_dir}/driver-{config.robot.name}.sock (AF_UNIX, 0600)",
         f"authority  {config.session.listen} (CURVE)",
-        f"metrics    http://{config.metrics.listen}/metrics",
+        f"metrics    {metrics}",
         f"keys       {config.keys_dir}",
         "",
         "Your own console, from another terminal; the demo's hand makes way for it:",

@@ -12,6 +12,8 @@ from transport.wire.codec import Registry
 from transport.wire.errors import WireError
 
 _GRANTS = Registry((Grant,))
+#: As in `safety.grant.Request`: what no console may ask for, no grant may give.
+PERIOD_US_MIN, PERIOD_US_MAX = 250, 100_000
 
 
 def accept(
@@ -52,6 +54,8 @@ def accept(
         raise GrantError("a scripted console may move a simulated robot only")
     if grant.profile not in (Profile.NATIVE, Profile.BROWSER, Profile.WAN):
         raise GrantError(f"profile {grant.profile} is unknown")
+    if not PERIOD_US_MIN <= grant.period_us <= PERIOD_US_MAX:
+        raise GrantError(f"a period of {grant.period_us} us is not one of a hand")
     return grant
 
 

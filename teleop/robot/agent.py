@@ -41,6 +41,7 @@ from safety.interlock import Act, Interlock, Transition
 from safety.limits import Limits
 from safety.messages import (
     DEADMAN,
+    ESTOP,
     NO_SESSION,
     Bedside,
     Ceiling,
@@ -57,6 +58,13 @@ from transport.wire.codec import Message, encode
 
 #: Events and records that the shell has not drained are bounded; the oldest go first.
 BACKLOG = 1024
+
+
+#: Refused behind the tag and the sequence: nothing to follow, but its person's. A stop that such
+#: a command carries counts: a bad path may be why it was pressed.
+_UNFIT = frozenset(
+    {Verdict.NEVER_SENT, Verdict.LATE, Verdict.MODE, Verdict.NOT_FINITE, Verdict.NOT_UNIT}
+)
 
 
 class To(IntEnum):
@@ -179,6 +187,8 @@ class Agent:
             assert command is not None
             self.arms[command.arm].late += 1
             self._engagement.late()
+        if admission.verdict in _UNFIT and command is not None and command.flags & ESTOP:
+            self._lower(State.ESTOP, Cause.ESTOP_PRESSED, now_ns)
         if command is not None and admission.verdict is not Verdict.ADMITTED:
             self._records.append(
                 Judged(
@@ -186,8 +196,8 @@ class Agent:
                 )
             )
 
-    def receive_grant(self, data: bytes, now_ns: int) -> None:
-        """Take a signed grant from the session service."""
+    def receive_grant(self, data: bytes, now_ns: int) -> bool:
+        """Take a signed grant from the session service; False when it does not hold here."""
         try:
             grant = accept(
                 data,
@@ -201,7 +211,7 @@ class Agent:
             keys = derive(data, self._key, grant.console_key)
         except GrantError as error:
             self._answer(Acceptance(53, NO_SESSION, self.epoch_max, False, str(error)))
-            return
+            return False
         self._end(Cause.ENDED, now_ns)
         self.epoch_max = grant.epoch
         self._expires_ns = now_ns + grant.duration_s * 1_000_000_000
@@ -209,19 +219,24 @@ class Agent:
         for arm in self.arms:
             arm.start_session(grant.scale)
         self._events.append(Persist(grant.epoch, self._stored))
+        return True
 
     def receive_guard(self, source: str, message: Message, now_ns: int) -> bool:
         """Take a message of a guard whose key is bound to `source`; False if it may not send it."""
         if isinstance(message, Revoke):
             session = self.gate.session
-            if session is not None and message.session == session.id:
-                self._end(Cause.REVOKED, now_ns)
+            if session is None or message.session != session.id:
+                return False
+            self._end(Cause.REVOKED, now_ns)
             return True
         if isinstance(message, Ceiling):
-            if source != message.source or not self._ceilings.allows(source):
+            ours = message.robot == self.settings.name and message.source == source
+            if not (ours and self._ceilings.allows(source)):
                 return False
             expires_ns = now_ns + message.ttl_ms * MS
             ceiling = State(min(message.max_state, State.ENGAGED))
+            if ceiling is State.BOOT:  # only a boot leads out of it
+                ceiling = State.PROTECTIVE_STOP
             self._ceilings.set(source, ceiling, message.cause, expires_ns)
             self._apply_ceilings(now_ns)
             return True
@@ -249,6 +264,7 @@ class Agent:
         if message.verb == "estop":
             self._lower(State.ESTOP, Cause.BEDSIDE_ESTOP, now_ns)
             return True
+        self._apply_ceilings(now_ns)
         if not self.interlock.permits(Act.RESET):
             return False
         self._note(self.interlock.act(Act.RESET, Cause.BEDSIDE_RESET, now_ns))
@@ -269,18 +285,18 @@ class Agent:
 
     def to_send(self, now_ns: int) -> list[Outgoing]:
         """Apply the newest commands and give everything that is to be sent, driver first."""
-        moving = self.interlock.state >= State.DEGRADED
         commanded = False
         for arm in self.arms:
             pending, arm.pending = arm.pending, None
             if pending is not None:
                 commanded = True
-                self._apply(arm, pending, moving, now_ns)
-        if self.interlock.state >= State.HOLD:
-            for data in self.drive.keep_alive(now_ns):
+                self._apply(arm, pending, now_ns)
+        state = self.interlock.state
+        if state >= State.HOLD:
+            for data in self.drive.keep_alive(now_ns, engaged=state is State.ENGAGED):
                 self._tell_driver(data)
         if self._voice.is_due(now_ns, with_command=commanded):
-            state = self._voice.state(
+            said = self._voice.state(
                 self.interlock,
                 self.gate.session,
                 self.epoch_max,
@@ -288,7 +304,7 @@ class Agent:
                 self.arms,
                 now_ns,
             )
-            self._out.append(Outgoing(To.RELAYS, state))
+            self._out.append(Outgoing(To.RELAYS, said))
         out, self._out = self._out, []
         return out
 
@@ -305,7 +321,13 @@ class Agent:
     def next_deadline_ns(self, now_ns: int) -> int:
         """When `handle_deadline` has something to do at the latest."""
         deadline = self._voice.next_deadline_ns()
+        lapse = self._ceilings.next_deadline_ns(now_ns)
+        if lapse is not None:
+            deadline = min(deadline, lapse)
         if self._engagement is not None:
+            powered = self.interlock.state >= State.HOLD
+            drive = self.drive.next_deadline_ns(powered=powered)
+            deadline = min(deadline, drive, self._expires_ns)
             silence = self._engagement.next_deadline_ns(now_ns)
             if silence is not None:
                 deadline = min(deadline, silence)
@@ -313,8 +335,7 @@ class Agent:
 
     def handle_deadline(self, now_ns: int) -> None:
         """Apply what time has come to: silence, ceilings, a silent driver, an expired grant."""
-        if self.drive.falls_silent(now_ns):
-            self._hold(Cause.DRIVER_SILENT, now_ns)
+        self.drive.falls_silent(now_ns)
         self._apply_ceilings(now_ns)
         if self._engagement is None:
             return
@@ -337,14 +358,15 @@ class Agent:
         assert engagement is not None
         assert arm.pending is not None
         command, hand = arm.pending.command, arm.pending.setpoint
-        aligned = not self.drive.is_silent and arm.is_aligned(hand)
-        engagement.heard(command, now_ns, aligned=aligned, near=lambda: arm.is_near(hand))
         self._apply_ceilings(now_ns)
+        aligned = arm.is_aligned(hand)
+        engagement.heard(command, now_ns, aligned=aligned, near=lambda: arm.is_near(hand))
+        arm.see_pedals(command.flags, engaged=self.interlock.state is State.ENGAGED)
 
-    def _apply(self, arm: Arm, pending: Pending, moving: bool, now_ns: int) -> None:
+    def _apply(self, arm: Arm, pending: Pending, now_ns: int) -> None:
         """Let one arm follow its newest command, if motion is permitted."""
         command = pending.command
-        if moving and not self.drive.is_silent and command.flags & DEADMAN:
+        if self.interlock.state >= State.DEGRADED and command.flags & DEADMAN:
             degraded = self.interlock.state is State.DEGRADED
             arm.follow(command, pending.setpoint, degraded=degraded, now_ns=now_ns)
             if degraded and arm.lag_m > self.settings.limits.lag_m_max:
@@ -399,12 +421,17 @@ class Agent:
             self._note(transition)
 
     def _apply_ceilings(self, now_ns: int) -> None:
+        """Lower to what the sources and the driver permit, and let no act exceed it."""
         ceiling, _ = self._ceilings.lowest(now_ns)
+        cause = Cause.CEILING
+        if self.drive.is_silent and ceiling > State.HOLD:
+            ceiling, cause = State.HOLD, Cause.DRIVER_SILENT
+        self.interlock.ceiling = ceiling
         if ceiling < self.interlock.state:
             if ceiling is State.HOLD:
-                self._hold(Cause.CEILING, now_ns)
+                self._hold(cause, now_ns)
             else:
-                self._lower(ceiling, Cause.CEILING, now_ns)
+                self._lower(ceiling, cause, now_ns)
 
     def _note(self, transition: Transition) -> None:
         """Follow a transition with what it means for arms, driver, store and listeners."""

@@ -44,6 +44,8 @@ class Arm:
         self.following = False
         self.lag_m = 0.0
         self.pending: Pending | None = None
+        self.has_energy = False  # said the newest setpoint
+        self._withheld = ENERGY  # pedals that must be seen up before they count
         self._referenced = -1  # the clutch_id whose reference is taken
         self._newest: Pending | None = None
         self.admitted = self.merged = self.late = 0
@@ -94,6 +96,15 @@ class Arm:
         self._referenced = -1
         self.lag_m = 0.0
 
+    def see_pedals(self, flags: int, *, engaged: bool) -> None:
+        """Take the energy pedals of an admitted command: one counts if pressed while ENGAGED."""
+        self._withheld = (self._withheld if engaged else ENERGY) & flags
+
+    def cut_energy(self) -> None:
+        """Energy is off: it comes back by a new press of its pedal, never by itself."""
+        self.has_energy = False
+        self._withheld = ENERGY
+
     def is_aligned(self, hand: Setpoint) -> bool:
         """Tell whether hand and instrument are oriented alike."""
         return rotation_angle(hand, self.setpoint) <= ALIGNED_RAD
@@ -130,6 +141,10 @@ class Arm:
         self.servo_ns = now_ns
         command = self._newest.command if self._newest else None
         flags = command.flags if command else 0
+        power = flags & ENERGY & ~self._withheld if energy else 0
+        if self.has_energy and not energy:
+            self.cut_energy()
+        self.has_energy = bool(power)
         return Servo(
             kind=33,
             arm=self.number,
@@ -137,7 +152,7 @@ class Arm:
             driver_tick=self.driver_tick,
             valid_for_us=VALID_FOR_US,
             setpoint=pack_setpoint(self.setpoint),
-            energy=flags & ENERGY if energy else 0,
+            energy=power,
             tool=command.tool if command else 0,
             camera=bool(flags & CAMERA),
         )

@@ -3,7 +3,8 @@
 Rules
 -----
 1. A driver that has not measured every arm for 30 ms is silent; a silent one gets no motion.
-2. Under power it hears a setpoint at least every 10 ms, a third of its own watchdog.
+2. Under power it hears a setpoint at least every 10 ms, a third of its own watchdog, and at once
+   that energy is off when ENGAGED was left.
 3. Power goes on with the measured pose as setpoint, so that nothing moves at it.
 4. A driver that brakes by itself under power (its own watchdog, after a pause of this process)
    has ended the session: power comes back with a new epoch, not behind anybody's back.
@@ -22,6 +23,7 @@ MEASURE_NS_MAX = 30 * MS
 #: A driver may take this long from `clear` until it says that it is enabled.
 ENABLE_NS_MAX = 200 * MS
 
+_NEVER = (1 << 63) - 1
 _SAYS = int(Driver.SIMULATED | Driver.ENABLED | Driver.BRAKED)
 _CONNECTED = int(Driver.CONNECTED)
 _SIMULATED = int(Driver.SIMULATED)
@@ -33,7 +35,7 @@ class Drive:
 
     def __init__(self, arms: tuple[Arm, ...]) -> None:
         self._arms = arms
-        self._instance = 0
+        self._instance: int | None = None
         self._enable_until_ns: int | None = None  # while powered: braked is an answer after this
         self.flags = 0
         self.is_silent = True
@@ -66,15 +68,21 @@ class Drive:
 
     def gone(self) -> None:
         """Forget the driver: its connection has ended."""
-        self._instance = self.flags = 0
+        self._instance, self.flags = None, 0
         self.is_silent = True
 
-    def falls_silent(self, now_ns: int) -> bool:
-        """Tell, once, that the driver has stopped measuring."""
-        if self.is_silent or not self._has_been_silent(now_ns):
-            return False
-        self.is_silent = True
-        return True
+    def falls_silent(self, now_ns: int) -> None:
+        """Note whether the driver has stopped measuring by now; a measurement ends that."""
+        self.is_silent = self.is_silent or self._has_been_silent(now_ns)
+
+    def next_deadline_ns(self, *, powered: bool) -> int:
+        """When the driver counts as silent, or must hear a setpoint again."""
+        if self.is_silent:
+            return _NEVER
+        silence_ns = min(arm.measured_ns or 0 for arm in self._arms) + MEASURE_NS_MAX + 1
+        if not powered:
+            return silence_ns
+        return min(silence_ns, min(arm.servo_ns for arm in self._arms) + SERVO_NS_MAX)
 
     def has_braked(self, now_ns: int) -> bool:
         """Tell whether the driver brakes although it was told to stand under power."""
@@ -84,20 +92,20 @@ class Drive:
     def power(self, now_ns: int, *, on: bool) -> bytes:
         """Make the message that clears the driver's stop, or stops it (category 1)."""
         self._enable_until_ns = now_ns + ENABLE_NS_MAX if on else None
-        if on:
-            for arm in self._arms:
+        for arm in self._arms:
+            arm.cut_energy()
+            if on:
                 arm.settle()
                 arm.servo_ns = 0
         return encode(Stop(34, None if on else 1))
 
-    def keep_alive(self, now_ns: int) -> list[bytes]:
-        """Repeat the setpoints of the arms that have had none for too long."""
-        if self.is_silent:
-            return []
+    def keep_alive(self, now_ns: int, *, engaged: bool) -> list[bytes]:
+        """Repeat the setpoints of the arms that have had none for too long, or must lose energy."""
         return [
             encode(arm.servo(now_ns, energy=False))
             for arm in self._arms
-            if now_ns - arm.servo_ns >= SERVO_NS_MAX
+            if (arm.has_energy and not engaged)
+            or (now_ns - arm.servo_ns >= SERVO_NS_MAX and not self.is_silent)
         ]
 
     def _has_been_silent(self, now_ns: int) -> bool:

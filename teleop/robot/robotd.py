@@ -26,6 +26,7 @@ from teleop.robot.agent import Agent, Persist, To
 from teleop.robot.settings import RobotdSettings
 from transport.io.curve import Doorman
 from transport.io.dialogue import Listener
+from transport.io.driver import CAUSES as SOCKET_CAUSES
 from transport.io.driver import open_driver
 from transport.io.keys import Device, Keyring, Role
 from transport.io.link import Link, open_link
@@ -47,7 +48,15 @@ DOORS = {
     "guard": frozenset({Role.SESSION, Role.GUARD, Role.RELAY}),
     "driver": frozenset({Role.DRIVER}),
 }
-CAUSES = ("revoked", "parts", "oversized", "full", "wire", "forbidden", "second")
+#: Why something was refused beside the commands; those have their own names (safety.gate).
+CAUSES = (
+    *SOCKET_CAUSES,
+    "wire",  # not a message of that socket
+    "forbidden",  # not for a device of this role or name to say
+    "grant",  # a grant that does not hold here
+    "session",  # a revocation of a session that is not in force
+    "measure",  # a pose that is no pose, or an arm that is not there
+)
 HANDSHAKES = ("admitted", "unknown_key", "wrong_role", "unknown_domain", "not_curve")
 
 _GUARD = Registry(grant.VOCABULARY, (messages.Ceiling,))
@@ -109,6 +118,8 @@ class Robotd:
                 runtime.loop,
                 runtime.path(f"bedside-{settings.robot.name}.sock"),
                 self._at_bedside,
+                on_refused=self._refuse,
+                newest=True,
             )
         )
         ladder = LADDERS[Profile.NATIVE]
@@ -172,9 +183,10 @@ class Robotd:
         elif device.role is not Role.SESSION:
             self._refuse("forbidden")
         elif isinstance(message, grant.Grant):
-            self._agent.receive_grant(data, now_ns)
+            if not self._agent.receive_grant(data, now_ns):
+                self._refuse("grant")
         elif not self._agent.receive_guard(device.name, message, now_ns):
-            self._refuse("forbidden")
+            self._refuse("session" if isinstance(message, grant.Revoke) else "forbidden")
         return self._drain()
 
     def _at_bedside(self, data: bytes) -> None:
@@ -292,6 +304,8 @@ class Robotd:
     def _count(self) -> None:
         for counter, total in zip(self._verdicts, self._agent.gate.counts, strict=True):
             counter.add(total - counter.value)
+        measure = self._refused["measure"]
+        measure.add(self._agent.drive.refused - measure.value)
         self._gauges["epoch"].set(self._agent.epoch_max)
         self._gauges["driver"].set(self._agent.drive.flags)
         self._gauges["link_dropped"].set(sum(link.stats.dropped_send for link in self._links))

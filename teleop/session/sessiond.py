@@ -14,6 +14,7 @@ from safety.store.file import Record, RobotStore
 from teleop.session.authority import Answer, Authority
 from teleop.settings import SessiondSettings
 from transport.io.curve import Doorman
+from transport.io.dialogue import CAUSES as SOCKET_CAUSES
 from transport.io.dialogue import Caller, Listener
 from transport.io.keys import Device, Keyring, Role
 from transport.io.process import Runtime, main
@@ -22,7 +23,8 @@ from transport.wire.errors import WireError
 
 REFRESH_NS = 50_000_000
 DOORS = {"session": frozenset({Role.CONSOLE, Role.SCRIPT})}
-CAUSES = ("revoked", "parts", "oversized", "full", "wire", "unexpected")
+#: Why something was refused: by the socket, for its form, as not for a console to say, by authority.
+CAUSES = (*SOCKET_CAUSES, "wire", "unexpected", "denied")
 HANDSHAKES = ("admitted", "unknown_key", "wrong_role", "unknown_domain", "not_curve")
 
 _REGISTRY = Registry(VOCABULARY, (Event,))
@@ -99,9 +101,14 @@ class Sessiond:
             )
             if self._authority.epoch != epoch:
                 self._store.write(Record(self._authority.epoch, State.BOOT))
+            else:
+                self._refused["denied"].add()
             self._deliver(answers)
         elif isinstance(message, Release):
-            self._deliver(self._authority.released(device.name, message))
+            answers = self._authority.released(device.name, message)
+            if not answers:
+                self._refused["denied"].add()
+            self._deliver(answers)
         else:
             self._refused["unexpected"].add()
 

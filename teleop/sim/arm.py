@@ -27,6 +27,7 @@ class Refusal(IntEnum):
     NONE = 0
     BRAKED = 1
     STALE = 2  #: it answers a measurement older than it says it is valid for
+    FUTURE = 3  #: it answers a measurement that was not made yet
 
 
 class Dynamics(NamedTuple):
@@ -63,6 +64,8 @@ class SimulatedArm:
             refusal = Refusal.BRAKED
         elif now_ns > servo.driver_tick + servo.valid_for_us * 1000:
             refusal = Refusal.STALE
+        elif servo.driver_tick > now_ns:
+            refusal = Refusal.FUTURE
         self.refused[refusal] += 1
         if refusal is Refusal.NONE:
             self._setpoint = unpack_setpoint(servo.setpoint)

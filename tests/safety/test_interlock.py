@@ -50,7 +50,11 @@ def test_motion_begins_from_armed_or_from_an_unlatched_hold():
         for act, new in row.items()
         if new >= State.DEGRADED and state < State.DEGRADED
     }
-    assert into_motion == {(State.ARMED, Act.ENGAGE), (State.HOLD, Act.RESUME)}
+    assert into_motion == {
+        (State.ARMED, Act.ENGAGE),
+        (State.ARMED, Act.ENGAGE_SLOWLY),
+        (State.HOLD, Act.RESUME),
+    }
 
 
 @pytest.mark.parametrize("stored", list(State))
@@ -71,12 +75,15 @@ def test_no_ceiling_raises(state, ceiling, cause, now_ns):
         assert interlock.cause is Cause.NONE
 
 
-@given(states, acts, causes)
-def test_an_act_without_a_row_is_an_error_and_changes_nothing(state, act, cause):
+@given(states, acts, causes, states)
+def test_an_act_without_a_row_below_the_ceiling_is_an_error_and_changes_nothing(
+    state, act, cause, ceiling
+):
     interlock = at(state)
+    interlock.ceiling = ceiling
     row = RAISES[state].get(act)
-    assert interlock.permits(act) is (row is not None)
-    if row is None:
+    assert interlock.permits(act) is (row is not None and row <= ceiling)
+    if row is None or row > ceiling:
         with pytest.raises(ForbiddenActError, match=act.name):
             interlock.act(act, cause, 5)
         assert (interlock.state, interlock.cause) == (state, Cause.NONE)

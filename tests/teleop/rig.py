@@ -248,13 +248,14 @@ class Rig:
 
     def wait(self, until_ns: int) -> None:
         """Let time pass to `until_ns` as the shell would: every deadline at its nanosecond."""
+        handled = -1
         while True:
             deadline = self.agent.next_deadline_ns(self.now_ns)
             if deadline > until_ns:
                 break
-            assert deadline > self.now_ns, "a deadline that has come must be gone once handled"
-            self.now_ns = deadline
-            self.agent.handle_deadline(deadline)
+            assert deadline != handled, "a deadline that has come must be gone once handled"
+            handled, self.now_ns = deadline, max(self.now_ns, deadline)
+            self.agent.handle_deadline(self.now_ns)
             self.drain()
         self.now_ns = until_ns
 

@@ -14,7 +14,8 @@ from safety.messages import NO_SESSION, Bedside, Ceiling, Driver, Event, Flags
 from safety.profile import MS, Profile
 from safety.seal import is_sealed
 from safety.state import Cause, State
-from teleop.robot.agent import MEASURE_NS_MAX, SERVO_NS_MAX, Agent, Persist, RobotSettings
+from teleop.robot.agent import Agent, Persist, RobotSettings
+from teleop.robot.drive import MEASURE_NS_MAX, SERVO_NS_MAX
 from tests.teleop.rig import NODE, ROBOT, SIGNER, START_NS, STRANGER, Rig, p256
 from transport.wire.codec import encode
 from transport.wire.messages import encode_hop

@@ -352,6 +352,7 @@ def freeze(rig, ms):
         rig.wait(rig.now_ns + MS)
         rig.measure()
         rig.say(input_seq=reading)
+    rig.input_seq = reading
 
 
 def test_a_worker_that_repeats_a_frozen_hand_is_held_after_40_ms():

@@ -34,6 +34,25 @@ def test_a_new_mapping_leaves_the_readers_of_the_old_one_alone(tmp_path):
         mapping.close()
 
 
+def test_a_file_has_its_name_only_when_it_is_prepared(tmp_path):
+    path = tmp_path / "shared"
+
+    def prepare(view):
+        assert not path.exists()
+        view[:4] = b"head"
+
+    Mapping.create(path, 64, prepare)
+    assert Mapping.open(path).view[:4] == b"head"
+
+    def fail(view):
+        raise RuntimeError("no header")
+
+    with pytest.raises(RuntimeError):
+        Mapping.create(path, 64, fail)
+    assert Mapping.open(path).view[:4] == b"head"
+    assert os.listdir(tmp_path) == ["shared"]
+
+
 def test_closing_spares_views_made_elsewhere(tmp_path):
     mapping = Mapping.create(tmp_path / "shared", 64)
     kept = mapping.view[:8]

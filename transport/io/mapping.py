@@ -4,6 +4,7 @@ Rules
 -----
 - A new mapping gets a new file that replaces the old one by name. Readers of the old file keep
   the old memory; a file never shrinks under a reader (that would be a SIGBUS).
+- It gets its name when `prepare` has written its header: nobody finds it half made.
 - Its blocks are reserved when it is made: a full tmpfs is an error at the start, not a SIGBUS
   in the middle of a session.
 - Mode 0600: boards and rings hold no secrets, but neither are they anybody's business.
@@ -13,6 +14,7 @@ from __future__ import annotations
 
 import mmap
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 BYTES_MAX = 1 << 30
@@ -27,8 +29,17 @@ class Mapping:
         self.view = memoryview(self._mmap)
 
     @classmethod
-    def create(cls, path: Path | str, size: int) -> Mapping:
+    def create(
+        cls,
+        path: Path | str,
+        size: int,
+        prepare: Callable[[memoryview], object] = lambda _: None,
+    ) -> Mapping:
         """Make `path` anew with `size` zero bytes and map it for writing.
+
+        Parameters
+        ----------
+        prepare : writes what readers must find, before the file has its name
 
         Raises
         ------
@@ -42,6 +53,7 @@ class Mapping:
             os.fchmod(fd, 0o600)
             os.posix_fallocate(fd, 0, size)
             mapping = cls(fd, size, writable=True)
+            prepare(mapping.view)
             os.rename(fresh, path)
         except BaseException:
             os.unlink(fresh)

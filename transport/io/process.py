@@ -79,6 +79,7 @@ class HasProcess(Protocol):
 
 S = TypeVar("S", bound=HasProcess)
 C = TypeVar("C", bound=Closeable)
+T = TypeVar("T")
 
 
 class Runtime:
@@ -128,14 +129,16 @@ class Runtime:
         assert self._board is None, "a board's names are fixed when it is made"
         names = (tuple(counters), (*GAUGES, *gauges), tuple(histograms))
         path = self._file("boards", f"{self.settings.name}.board")
-        self._board = Board.create(self._map(path, Board.size(*names)), *names)
-        self._board.gauge("rt_degraded").set(int(bool(self.lacks)))
-        return self._board
+        board = _shared(path, Board.size(*names), lambda view: Board.create(view, *names))
+        board.gauge("rt_degraded").set(int(bool(self.lacks)))
+        self._board = board
+        return board
 
     def flight(self, name: str, fields: tuple[str, ...], capacity: int) -> Flight:
         """Make a flight ring ``<run_dir>/flight/<process>.<name>.ring``."""
         path = self._file("flight", f"{self.settings.name}.{name}.ring")
-        return Flight(self._map(path, Flight.size(fields, capacity)), fields, capacity)
+        size = Flight.size(fields, capacity)
+        return _shared(path, size, lambda view: Flight(view, fields, capacity))
 
     def path(self, name: str) -> Path:
         """Name a file of this node's run directory."""
@@ -168,10 +171,6 @@ class Runtime:
         directory = self.path(folder)
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         return directory / name
-
-    def _map(self, path: Path, size: int) -> memoryview:
-        # Not kept for closing: handles point into it until the very end of the process.
-        return Mapping.create(path, size).view
 
 
 def main(settings_type: type[S], build: Callable[[S, Runtime], Closeable]) -> int:
@@ -227,3 +226,10 @@ def load(settings_type: type[S], arguments: Sequence[str]) -> S:
         raise SettingsFault(f"{path}: {error.strerror}") from error
     except msgspec.MsgspecError as error:
         raise SettingsFault(f"{path}: {error}") from error
+
+
+def _shared(path: Path, size: int, make: Callable[[memoryview], T]) -> T:
+    # The mapping is not kept for closing: handles point into it until the process ends.
+    made: list[T] = []
+    Mapping.create(path, size, lambda view: made.append(make(view)))
+    return made[0]

@@ -89,9 +89,8 @@ class RingWriter:
         layout = _layout(slots, frame_bytes_max)
         size = header.data_offset(layout) + layout.data_bytes
         self.layout = layout
-        self._mapping = Mapping.create(path, size)
-        self._data = header.write(self._mapping.view, MAGIC, layout, layout.data_bytes)
         self._number = 0
+        self._mapping = Mapping.create(path, size, self._prepare)
 
     def claim(self) -> memoryview:
         """Return the memory of the next frame, to draw or copy into; `commit` publishes it."""
@@ -127,6 +126,9 @@ class RingWriter:
         """Unmap. Consumers keep what they have open."""
         self._data.release()
         self._mapping.close()
+
+    def _prepare(self, view: memoryview) -> None:
+        self._data = header.write(view, MAGIC, self.layout, self.layout.data_bytes)
 
     def _next(self) -> int:
         return _HEAD_BYTES + (self._number + 1) % self.layout.slots * self.layout.slot_bytes
