@@ -12,7 +12,7 @@ from typing import NoReturn
 
 from rich.console import Console
 
-from bench import demo, relay
+from bench import attacks, demo, hostile, relay
 from bench.blocks import BLOCKS_MIN
 from bench.course import PARTS, Course
 from bench.stall import TARGETS
@@ -32,6 +32,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         if arguments.bench == "demo":
             return demo.run(arguments.minutes, console, arguments.json)
+        if arguments.bench == "hostile":
+            chosen = tuple(arguments.attack or attacks.BY_NAME)
+            links = tuple(arguments.link or hostile.LINKS)
+            return hostile.run(_hostile(arguments), console, arguments.json, links, chosen)
         return relay.run(_course(arguments), console, arguments.json)
     except KeyboardInterrupt:
         console.print("interrupted: every process is ended, nothing was written")
@@ -66,7 +70,26 @@ def _parser() -> argparse.ArgumentParser:
     )
     whole.add_argument("--json", type=Path, metavar="FILE", help="write the whole report there")
     whole.add_argument("--minutes", type=float, default=10.0, help="how long (10)")
+    bad = benches.add_parser(
+        "hostile",
+        help="what an attacker costs the rightful hand",
+        description=hostile.__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    bad.add_argument("--json", type=Path, metavar="FILE", help="write the whole report there")
+    bad.add_argument("--quick", action="store_true", help="a minute or two, too short to judge")
+    bad.add_argument("--attack", action="append", choices=sorted(attacks.BY_NAME), help="only it")
+    bad.add_argument("--link", action="append", choices=hostile.LINKS, help="only this one")
+    bad.add_argument("--blocks", type=int, help=f"blocks in a run (at least {BLOCKS_MIN})")
+    bad.add_argument("--seed", type=int, default=0, help="of order, clocks and bootstrap (0)")
     return parser
+
+
+def _hostile(arguments: argparse.Namespace) -> Course:
+    course = hostile.QUICK if arguments.quick else hostile.COURSE
+    if arguments.blocks is not None:
+        course = course._replace(blocks=max(arguments.blocks, BLOCKS_MIN))
+    return course._replace(seed=arguments.seed)
 
 
 def _course(arguments: argparse.Namespace) -> Course:

@@ -11,6 +11,7 @@ import contextlib
 import os
 import random
 import resource
+import signal
 import socket
 import sys
 import time
@@ -22,11 +23,14 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from bench import forge
 from bench.forge import Device, Place, device
-from safety.grant import Grant, Release, Request, Revoke, public_point
+from safety.grant import Boot, Grant, Release, Request, Revoke, public_point
 from safety.messages import Ceiling
 from transport.io import keys
+from transport.io.datagram import Direction, Opener, Sealer
 from transport.io.keys import Keyring, Role
-from transport.wire.codec import Message, encode
+from transport.wire.codec import Message, Registry, encode
+from transport.wire.errors import WireError
+from transport.wire.messages import Clock
 
 SECONDS_MAX = 60.0
 HALF_OPEN = 300
@@ -34,9 +38,15 @@ HALF_OPEN = 300
 UDP_RATE_HZ = 10_000
 DEVICE_RATE_HZ = 12_000
 """Three times what a relay takes from one device."""
+BROKEN_RATE_HZ = 1_000
 TALK_RATE_HZ = 2_000
 KNOCK_RATE_HZ = 50
+SEQ = 1 << 30
+"""Forged commands are numbered from here, so that no record of theirs passes for the hand's."""
 LATER = 1 << 40  # a datagram counter that no honest sender reaches: it must be deciphered to fail
+
+POINT = public_point(ec.derive_private_key(7, ec.SECP256R1()))
+_BOOTS = Registry((Boot,))
 
 CONSOLE, GUARD, SESSION, ROBOT = "evil-script", "evil-guard", "evil-session", "evil-robot"
 ROLES = {
@@ -95,12 +105,12 @@ class Attack(NamedTuple):
     refused: tuple[Counter, ...]
 
 
-def arm(place: Place) -> None:
+def arm(directory: Path) -> None:
     """Give the attackers their keys."""
-    known = {found.name for found in keys.list_devices(place.keys) if not found.revoked}
+    known = {found.name for found in keys.list_devices(directory) if not found.revoked}
     for name, role in ROLES.items():
         if name not in known:
-            keys.new(place.keys, name, role)
+            keys.new(directory, name, role)
 
 
 def garbage(place: Place, end: float) -> int:
@@ -124,7 +134,7 @@ def garbage(place: Place, end: float) -> int:
 
 def strangers(place: Place, end: float) -> int:
     """Knock at every door with keys that nobody knows, and with keys for other doors."""
-    known, knocks = Keyring.load(place.keys), 0
+    knocks = 0
     doors = (
         (None, place.console_door, place.relay),
         (None, place.guard, place.robot),
@@ -134,8 +144,7 @@ def strangers(place: Place, end: float) -> int:
     held: list[Device] = []
     for _ in paced(KNOCK_RATE_HZ, end):
         name, door, server = doors[knocks % len(doors)]
-        identity = None if name is None else known.identity(name)
-        held.append(Device(identity, known.server(place.session_server), door))
+        held.append(device(place, name, door, server))
         knocks += 1
         if len(held) > KNOCK_RATE_HZ:
             held.pop(0).close()
@@ -174,7 +183,33 @@ def console_flood(place: Place, end: float) -> int:
         for _ in paced(DEVICE_RATE_HZ, end):
             if sent % 64 == 0:
                 head = rogue.state()
-            sent += rogue.try_to_say(forge.command(head, seq=sent + 1))
+            sent += rogue.try_to_say(forge.command(head, seq=SEQ + sent))
+    return sent
+
+
+def datagram_flood(place: Place, end: float) -> int:
+    """Do the same in rightful datagrams of its own connection, which costs a decryption each."""
+    with (
+        device(place, CONSOLE, place.console_door) as rogue,
+        socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as wire,
+    ):
+        answer = rogue.attach(place.robot, datagrams=True)
+        assert answer is not None and answer.datagram_key is not None
+        sealer = Sealer(answer.datagram_key, Direction.TO_RELAY, answer.connection)
+        opener = Opener(answer.datagram_key, Direction.TO_END)
+        wire.connect(("127.0.0.1", answer.port))
+        wire.send(sealer.seal(encode(Clock(3, 1, 0, 0))))
+        head, sent = None, 0
+        for _ in paced(DEVICE_RATE_HZ, end):
+            if sent % 64 == 0 or head is None:
+                wire.settimeout(1.0)
+                head = forge.state(opener.open(wire.recv(4096))) or head
+                wire.settimeout(0.0)
+                with contextlib.suppress(BlockingIOError):
+                    while True:
+                        head = forge.state(opener.open(wire.recv(4096))) or head
+            if head is not None:
+                sent += wire.send(sealer.seal(forge.command(head, seq=SEQ + sent))) > 0
     return sent
 
 
@@ -183,11 +218,11 @@ def malformed(place: Place, end: float) -> int:
     with device(place, CONSOLE, place.console_door) as rogue:
         rogue.attach(place.robot)
         head, sent = rogue.state(), 0
-        for number in paced(TALK_RATE_HZ, end):
-            if number % 500 == 0:
+        for number in paced(BROKEN_RATE_HZ, end):
+            if number % 16 == 0:
                 head = rogue.state()
-                broken = forge.broken(forge.command(head, seq=sent + 1))
-            sent += rogue.try_to_say(broken[sent % len(broken)].data)
+            broken = forge.broken(forge.command(head, seq=SEQ + number))
+            sent += rogue.try_to_say(broken[number % len(broken)].data)
     return sent
 
 
@@ -198,10 +233,18 @@ def guard_flood(place: Place, end: float) -> int:
         Device(known.identity(GUARD), known.server(place.robot), place.guard) as lesser,
         Device(known.identity(SESSION), known.server(place.robot), place.guard) as greater,
     ):
+        forged: tuple[Message, ...] = (
+            forged_grant(introduced(greater)),
+            Revoke(55, b"invented", "invented"),
+            ceiling(place),
+            request(place),
+        )
         sent = 0
-        for _ in paced(TALK_RATE_HZ, end):
-            message = FORGED[sent % len(FORGED)](place)
-            sent += (lesser, greater)[sent % 2].try_to_say(encode(message))
+        for number in paced(TALK_RATE_HZ, end):
+            message = encode(forged[number // 2 % len(forged)])
+            sent += (lesser, greater)[number % 2].try_to_say(message)
+            while greater.hear(0.0) is not None:
+                pass
     return sent
 
 
@@ -220,12 +263,20 @@ def session_flood(place: Place, end: float) -> int:
     return sent
 
 
-def forged_grant(place: Place) -> Grant:
-    """Write a grant that nobody signed."""
-    point = public_point(ec.derive_private_key(7, ec.SECP256R1()))
+def introduced(rogue: Device) -> Boot:
+    """Say that a session service is there, and hear how the robot introduces itself to it."""
+    rogue.say(encode(Clock(3, 1, 0, 0)))
+    for data in rogue.heard(forge.PATIENCE_S):
+        with contextlib.suppress(WireError):
+            return _BOOTS.expect(data, Boot)
+    raise TimeoutError("the robot does not introduce itself")
+
+
+def forged_grant(boot: Boot) -> Grant:
+    """Write a grant that is right in everything but the signature."""
     return Grant(
-        50, b"invented", place.robot, bytes(8), point, CONSOLE, point, 1, 1 << 40, bytes(32), 1,
-        1000, 60, 1.0, False, "", 3600, "node", bytes(64),
+        50, b"invented", boot.robot, boot.boot, boot.robot_key, CONSOLE, POINT, 1,
+        boot.epoch_max + 1, boot.limits, 1, 1000, 60, 1.0, False, "", 3600, "node", bytes(64),
     )  # fmt: skip
 
 
@@ -236,21 +287,7 @@ def ceiling(place: Place, source: str = "monitor", max_state: int = 7) -> Ceilin
 
 def request(place: Place, *, replace: bool = False) -> Request:
     """Write a request for the robot."""
-    point = public_point(ec.derive_private_key(7, ec.SECP256R1()))
-    return Request(49, os.urandom(8), place.robot, 2, point, 1, 1000, 1.0, replace)
-
-
-FORGED: tuple[Callable[[Place], Message], ...] = (
-    forged_grant,
-    forged_grant,
-    lambda _: Revoke(55, b"invented", "invented"),
-    lambda _: Revoke(55, b"invented", "invented"),
-    ceiling,
-    ceiling,
-    lambda place: request(place),
-    lambda _: Release(54, b"invented"),
-)
-"""What is not for a device without the right to say: each once for either attacker."""
+    return Request(49, os.urandom(8), place.robot, 2, POINT, 1, 1000, 1.0, replace)
 
 # fmt: off
 ATTACKS = (
@@ -265,6 +302,8 @@ ATTACKS = (
            (hub("forged"), hub("replayed"))),
     Attack("console-flood", "an authenticated console's forged commands",   console_flood,
            (hub("rate"), gate("tag"))),
+    Attack("datagram-flood", "the same in rightful datagrams",              datagram_flood,
+           (hub("rate"), gate("tag"))),
     Attack("malformed",     "every broken form of a command",               malformed,
            (relay("malformed"), relay("field"), hub("oversized"), gate("field"), gate("tag"))),
     Attack("guard-flood",   "forged grants, ceilings and revocations",      guard_flood,
@@ -273,13 +312,14 @@ ATTACKS = (
            (session("rate"), session("denied"))),
 )
 # fmt: on
+_stopped: list[bool] = []
 BY_NAME = {attack.name: attack for attack in ATTACKS}
 
 
 def paced(rate_hz: int, end: float) -> Iterator[int]:
     """Yield `rate_hz` numbers a second until the time is over; what was missed is not made up."""
     number, start = 0, time.monotonic()
-    while (now := time.monotonic()) < end:
+    while (now := time.monotonic()) < end and not _stopped:
         due = int((now - start) * rate_hz)
         if due - number > rate_hz // 20 + 1:  # stood still: a burst is not the rate
             start = now - number / rate_hz
@@ -298,6 +338,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--seconds", type=float, required=True)
     parser.add_argument("--struck", type=Path, help="file for the number of strikes, at the end")
     arguments = parser.parse_args(argv)
+    signal.signal(signal.SIGTERM, lambda *_: _stopped.append(True))
     end = time.monotonic() + min(arguments.seconds, SECONDS_MAX)
     struck = BY_NAME[arguments.attack].run(forge.place(arguments.run_dir), end)
     if arguments.struck is not None:

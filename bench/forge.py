@@ -253,11 +253,11 @@ class Device:
         """Return the newest state that waits, or the next one that comes."""
         newest = None
         while (data := self.hear(0.0)) is not None:
-            newest = _state(data) or newest
+            newest = state(data) or newest
         if newest is not None:
             return newest
         for data in self.heard(seconds):
-            found = _state(data)
+            found = state(data)
             if found is not None:
                 return found
         raise TimeoutError("no state of the robot came")
@@ -313,7 +313,17 @@ def sniff(port: int, count: int, seconds: float = PATIENCE_S) -> list[bytes]:
     return found
 
 
-def _state(data: bytes) -> RobotState | None:
+def may_sniff() -> bool:
+    """Say whether this user may look at the packets of loopback."""
+    try:
+        socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM, 0).close()
+    except PermissionError:
+        return False
+    return True
+
+
+def state(data: bytes) -> RobotState | None:
+    """Read a state from a relay's part; None when it is something else."""
     try:
         return _STATES.expect(split(data)[0], RobotState)
     except WireError:

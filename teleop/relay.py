@@ -35,6 +35,7 @@ STREAMS_MAX = 16
 #: Consoles that one robot's state is sent to; more are refused.
 CONSOLES_MAX = 8
 
+_COMMAND_BYTES_MAX = Command.BYTES_MAX
 _COMMAND = msgspec.msgpack.Decoder(CommandHead)
 _STATE = msgspec.msgpack.Decoder(StateHead)
 
@@ -67,6 +68,9 @@ _OF_SEQUENCE = {
 }
 
 
+# Looking up a member of an enum costs more than most of what is decided here.
+_FORWARDED, _NEW = Verdict.FORWARDED, Sequence.NEW
+
 P = TypeVar("P", bound=Hashable)
 
 
@@ -97,9 +101,10 @@ class Judged(NamedTuple):
 class _Stream:
     """One arm's commands from one console under one grant."""
 
-    __slots__ = ("data", "floor", "key", "late", "merged", "seq", "since_ns", "window")
+    __slots__ = ("data", "floor", "key", "late", "merged", "robot", "seq", "since_ns", "window")
 
-    def __init__(self, key: tuple[bytes, int, int]) -> None:
+    def __init__(self, robot: str, key: tuple[bytes, int, int]) -> None:
+        self.robot = robot
         self.key = key
         self.window = SequenceWindow()
         self.floor = Floor()
@@ -133,7 +138,7 @@ class _Console(Generic[P]):
             self._forget_older(head)
             if len(self.streams) >= STREAMS_MAX:
                 return None
-            stream = self.streams[key] = _Stream(key)
+            stream = self.streams[key] = _Stream(self.robot, key)
         self.newest = stream
         return stream
 
@@ -146,9 +151,10 @@ class _Console(Generic[P]):
 class _Robot(Generic[P]):
     """An attached robot."""
 
-    __slots__ = ("boot", "peer", "state", "ticks", "window")
+    __slots__ = ("boot", "name", "peer", "state", "ticks", "window")
 
-    def __init__(self, peer: P) -> None:
+    def __init__(self, name: str, peer: P) -> None:
+        self.name = name
         self.peer = peer
         self.boot = b""
         self.ticks = EchoAge()
@@ -171,7 +177,9 @@ class Relay(Generic[P]):
         self._consoles: dict[P, _Console[P]] = {}
         self._robots: dict[str, _Robot[P]] = {}
         self._robot_of: dict[P, str] = {}
-        self._records: list[Judged] = []
+        self._fresh: list[_Stream] = []  # what `to_send` and `states` have to look at
+        self._spoken: list[_Robot[P]] = []
+        self._records: list[tuple[int, int, int, Verdict]] = []
         self.counts = [0] * len(Verdict)
 
     def attach_console(self, peer: P, robot: str, hold_ns: int, max_loop_ns: int) -> bool:
@@ -190,7 +198,7 @@ class Relay(Generic[P]):
             self._robot_of.pop(old.peer, None)
             old.peer = peer
         elif old is None:
-            self._robots[robot] = _Robot(peer)
+            self._robots[robot] = _Robot(robot, peer)
         self._robot_of[peer] = robot
 
     def detach(self, peer: P) -> None:
@@ -204,10 +212,14 @@ class Relay(Generic[P]):
         """Take one part of an attached peer."""
         console = self._consoles.get(peer)
         try:
-            if console is not None:
-                verdict = self._receive_command(console, part, now_ns)
-            else:
+            if console is None:
                 verdict = self._receive_state(peer, part, now_ns)
+            elif len(part) > _COMMAND_BYTES_MAX:
+                verdict = Verdict.OVERSIZED
+            else:
+                head = _COMMAND.decode(part)
+                verdict = self._judge(console, head, part, now_ns)
+                self._records.append((now_ns, head.arm, head.seq, verdict))
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             verdict = _why(part, Command if console is not None else RobotState, error)
         self.counts[verdict] += 1
@@ -216,27 +228,26 @@ class Relay(Generic[P]):
     def to_send(self, now_ns: int) -> list[Outgoing[P]]:
         """Give what goes on now: the newest command of each stream, each robot's newest state."""
         out: list[Outgoing[P]] = []
-        for console in self._consoles.values():
-            for stream in console.streams.values():
-                if stream.data is not None:
-                    robot = self._robots.get(console.robot)
-                    if robot is not None:
-                        dwell_ns = now_ns - stream.since_ns
-                        hop = self._hop(dwell_ns, stream.merged, stream.late)
-                        out.append(Outgoing(robot.peer, stream.data + hop))
-                    stream.data = None
+        for stream in self._fresh:
+            robot, data = self._robots.get(stream.robot), stream.data
+            if robot is not None and data is not None:
+                hop = self._hop(now_ns - stream.since_ns, stream.merged, stream.late)
+                out.append(Outgoing(robot.peer, data + hop))
+            stream.data = None
+        self._fresh.clear()
         return out
 
     def states(self, now_ns: int) -> list[Spoken[P]]:
-        """Each robot's newest state, with its hop record."""
+        """Give each robot's newest state, with its hop record."""
         out: list[Spoken[P]] = []
-        for name, robot in self._robots.items():
-            if robot.state is None:
+        for robot in self._spoken:
+            if robot.state is None or self._robots.get(robot.name) is not robot:
                 continue
             data, since_ns = robot.state
             robot.state = None
-            peers = [c.peer for c in self._consoles.values() if c.robot == name]
-            out.append(Spoken(name, data + self._hop(now_ns - since_ns), peers))
+            peers = [c.peer for c in self._consoles.values() if c.robot == robot.name]
+            out.append(Spoken(robot.name, data + self._hop(now_ns - since_ns), peers))
+        self._spoken.clear()
         return out
 
     @property
@@ -247,15 +258,7 @@ class Relay(Generic[P]):
     def take_records(self) -> list[Judged]:
         """Take the records of the commands judged since the last call."""
         records, self._records = self._records, []
-        return records
-
-    def _receive_command(self, console: _Console[P], part: bytes, now_ns: int) -> Verdict:
-        if len(part) > Command.BYTES_MAX:
-            return Verdict.OVERSIZED
-        head = _COMMAND.decode(part)
-        verdict = self._judge(console, head, part, now_ns)
-        self._records.append(Judged(now_ns, head.arm, head.seq, verdict))
-        return verdict
+        return [Judged(*record) for record in records]
 
     def _judge(self, console: _Console[P], head: CommandHead, part: bytes, now_ns: int) -> Verdict:
         if head.robot != console.robot:
@@ -267,7 +270,7 @@ class Relay(Generic[P]):
         if stream is None:
             return Verdict.STREAMS
         sequence = stream.window.accept(head.seq)
-        if sequence is not Sequence.NEW:
+        if sequence is not _NEW:
             return _OF_SEQUENCE[sequence]
         loop_ns = robot.ticks.loop_ns(head.tick_echo, now_ns)
         if loop_ns is None:
@@ -276,12 +279,14 @@ class Relay(Generic[P]):
         if is_late(loop_ns, floor_ns, console.hold_ns, console.max_loop_ns):
             stream.late += 1
             return Verdict.LATE
-        if stream.data is not None:
+        if stream.data is None:
+            self._fresh.append(stream)
+        else:
             stream.merged += 1
             self.counts[Verdict.MERGED] += 1
-            self._records.append(Judged(now_ns, head.arm, stream.seq, Verdict.MERGED))
+            self._records.append((now_ns, head.arm, stream.seq, Verdict.MERGED))
         stream.data, stream.seq, stream.since_ns = part, head.seq, now_ns
-        return Verdict.FORWARDED
+        return _FORWARDED
 
     def _receive_state(self, peer: P, part: bytes, now_ns: int) -> Verdict:
         if len(part) > RobotState.BYTES_MAX:
@@ -297,9 +302,11 @@ class Relay(Generic[P]):
         if sequence is not Sequence.NEW:
             return _OF_SEQUENCE[sequence]
         merged = robot.state is not None
+        if not merged:
+            self._spoken.append(robot)
         robot.state = (part, now_ns)
         robot.ticks.sent(head.tick, now_ns)
-        return Verdict.MERGED if merged else Verdict.FORWARDED
+        return Verdict.MERGED if merged else _FORWARDED
 
     def _hop(self, dwell_ns: int, merged: int = 0, late: int = 0) -> bytes:
         return encode_hop(self._path, self._incarnation, dwell_ns, merged, late)

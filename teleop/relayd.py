@@ -28,7 +28,7 @@ class Relayd:
     """The relay between its doors."""
 
     def __init__(self, settings: RelaydSettings, runtime: Runtime) -> None:
-        self._clock = runtime.clock
+        self._now_ns = runtime.clock.now_ns
         self._verdicts = tuple(f'relay_total{{verdict="{v.name.lower()}"}}' for v in Verdict)
         board = runtime.open_board((*COUNTERS, *self._verdicts), GAUGES, ("dwell_ns",))
         self._counters = tuple(board.counter(name) for name in self._verdicts)
@@ -73,21 +73,22 @@ class Relayd:
         self._relay.detach(peer)
 
     def _received(self, peer: Peer, part: bytes) -> None:
-        now_ns = self._clock.now_ns()
+        now_ns = self._now_ns()
         if self._arrived_ns == 0:
             self._arrived_ns = now_ns
         self._relay.receive(peer, part, now_ns)
 
     def _drained(self) -> None:
-        relay, now_ns = self._relay, self._clock.now_ns()
+        relay, now_ns = self._relay, self._now_ns()
         for peer, part in relay.to_send(now_ns):
             peer.send(part)
+        # What follows is in nobody's way any more, but the next frame's.
         for _, part, consoles in relay.states(now_ns):
             for peer in consoles:
                 peer.send(part)
             self._publisher.send(part)
         if self._arrived_ns:
-            self._dwell.record(self._clock.now_ns() - self._arrived_ns)
+            self._dwell.record(self._now_ns() - self._arrived_ns)
             self._arrived_ns = 0
         for record in relay.take_records():
             self._flight.append(*record)

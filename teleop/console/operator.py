@@ -35,7 +35,7 @@ from safety.grant import (
     verify,
 )
 from safety.messages import NO_TAG, Command, RobotState
-from safety.profile import Profile
+from safety.profile import MS, Profile
 from safety.seal import is_sealed, seal
 from safety.state import Cause, State
 from teleop.console.ledger import Entry, account
@@ -45,11 +45,12 @@ from transport.wire.errors import WireError
 from transport.wire.messages import Hop, decode_hops
 from transport.wire.vector import Setpoint, pack_setpoint, unpack_setpoint
 
-#: So many states in a row without our session, and it is over: 200 ms at 250 Hz.
-STRANGE_STATES = 50
+#: For so long only states without our session, and it is over.
+STRANGE_NS_MAX = 200 * MS
 #: Sent commands that are remembered until acknowledged: four seconds at 1 kHz.
 SENT = 4096
 
+_CAUSES = frozenset(Cause)
 _STATES = Registry((RobotState,))
 _GRANTS = Registry((Grant,))
 
@@ -142,7 +143,7 @@ class Operator:
         self.measured: Setpoint | None = None
         self.error_m = 0.0
         self.unverified = 0
-        self._strange = 0
+        self._strange_ns: int | None = None
         self._past = Tally(0, 0, 0, 0)
         self._fates = (0, 0, 0)
 
@@ -212,17 +213,18 @@ class Operator:
             self.unverified += 1
             return
         grant, keys = self._grant, self._keys
-        if grant is None or keys is None or state.session != grant.session:
-            self._glance(state)
-            return
-        if state.robot != self.settings.robot or not is_sealed(sealed, keys.to_console):
+        if not self._is_ours(state):
             self.unverified += 1
-            return
-        if state.tick <= self._tick:
-            return
-        self._tick = state.tick
-        self._strange = 0
-        self._look(state, hops, now_ns)
+        elif grant is None or keys is None:
+            self._show(state)
+        elif state.session != grant.session:
+            self._glance(now_ns)
+        elif not is_sealed(sealed, keys.to_console):
+            self.unverified += 1
+        elif state.tick > self._tick:
+            self._tick = state.tick
+            self._strange_ns = None
+            self._look(state, hops, now_ns)
 
     def to_send(self, intended_ns: int, now_ns: int) -> bytes | None:
         """Make the command for the slot `intended_ns`; None until the robot was seen."""
@@ -287,22 +289,35 @@ class Operator:
         self._past, self._fates = self.tally, (0, 0, 0)
         # Numbers go on from session to session, so that each names one command in all records.
         self._first = self._acknowledged = self._seq
-        self._tick = self._strange = 0
+        self._tick = 0
+        self._strange_ns = None
         self._history = (None, None)
 
-    def _glance(self, state: RobotState) -> None:
-        """Show a state that is not our session's: nobody has vouched for it."""
-        self._show(state)
-        if self._grant is not None:
-            self._strange += 1
-            if self._strange >= STRANGE_STATES:
-                self._grant = self._keys = None
-                self._events.append(Lost())
+    def _is_ours(self, state: RobotState) -> bool:
+        """Tell whether a state is of our robot, and in terms that are known here."""
+        return (
+            state.robot == self.settings.robot
+            and state.state <= State.ENGAGED
+            and len(state.arms) > self.settings.arm
+        )
+
+    def _glance(self, now_ns: int) -> None:
+        """Note a state that is not our session's. Nobody has vouched for it: it is not shown.
+
+        It counts by time, not by number, or a relay that lies could drown what the robot says.
+        """
+        self.unverified += 1
+        if self._strange_ns is None:
+            self._strange_ns = now_ns
+        elif now_ns - self._strange_ns >= STRANGE_NS_MAX:
+            self._grant = self._keys = None
+            self._events.append(Lost())
 
     def _show(self, state: RobotState) -> None:
-        if (state.state, state.cause) != (self.state, self.cause):
+        cause = Cause(state.cause) if state.cause in _CAUSES else Cause.NONE
+        if (state.state, cause) != (self.state, self.cause):
             was_moving = self.state >= State.DEGRADED
-            self.state, self.cause = State(state.state), Cause(state.cause)
+            self.state, self.cause = State(state.state), cause
             self._events.append(Seen(self.state, self.cause, was_moving))
 
     def _look(self, state: RobotState, hops: bytes, now_ns: int) -> None:

@@ -196,7 +196,7 @@ def _misses(now: View) -> Text:
         "missed": counts["missed"],
         "holds": counts["holds"],
     }
-    rare = {"dropped at send": counts["dropped"], "forged states": counts["unverified"]}
+    rare = {"dropped at send": counts["dropped"], "unverified states": counts["unverified"]}
     bad |= {name: count for name, count in rare.items() if count}
     text = Text(f"tracking error {now.error_mm:.2f} mm, rms {rms} mm   ")
     text.append(f"{counts['seq']:,} commands", style="dim")

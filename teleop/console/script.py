@@ -69,6 +69,7 @@ class Person:
         self._orientation = (1.0, 0.0, 0.0, 0.0)
         self._pressed = False
         self._clutch_until_ns = now_ns
+        self._clutched = False
         self._press_id = 0
         self._clutch_id = 1
         self._cycled = False
@@ -94,8 +95,12 @@ class Person:
         self._now_ns = now_ns
         self._operate_pedals(now_ns - self._since_ns, now_ns)
         flags = Flags.DEADMAN if self._pressed else Flags(0)
-        if now_ns < self._clutch_until_ns:
+        clutched = now_ns < self._clutch_until_ns
+        if clutched:
             flags |= Flags.CLUTCH
+        elif self._clutched:
+            self._clutch_id += 1
+        self._clutched = clutched
         x, y, z = self._path(self._path_ns * 1e-9)
         setpoint = Setpoint(x, y, z, *self._orientation, 0.0)
         return Hand(setpoint, flags, self._press_id, self._clutch_id)
@@ -115,7 +120,6 @@ class Person:
             self._pressed = False
             if not self._cycled:
                 self._cycled = True
-                self._clutch_id += 1
                 self._clutch_until_ns = now_ns + CLUTCH_NS
         elif state < State.HOLD:
             self._pressed = False

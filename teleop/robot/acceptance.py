@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from safety.grant import Grant, GrantError, Role, verify
+from safety.messages import NO_SESSION
 from safety.profile import LADDERS, MS, Ladder, Profile
 from transport.wire.codec import Registry
 from transport.wire.errors import WireError
@@ -57,6 +58,14 @@ def accept(
     if not PERIOD_US_MIN <= grant.period_us <= PERIOD_US_MAX:
         raise GrantError(f"a period of {grant.period_us} us is not one of a hand")
     return grant
+
+
+def session_of(data: bytes) -> bytes:
+    """Read the session that a grant is for; zeros when it is no grant."""
+    try:
+        return _GRANTS.expect(data, Grant).session
+    except WireError:
+        return NO_SESSION
 
 
 def ladder_of(grant: Grant) -> Ladder:

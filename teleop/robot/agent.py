@@ -42,13 +42,12 @@ from safety.limits import Limits
 from safety.messages import (
     DEADMAN,
     ESTOP,
-    NO_SESSION,
     Bedside,
     Ceiling,
 )
 from safety.profile import MS, Ladder
 from safety.state import Cause, State
-from teleop.robot.acceptance import accept, ladder_of
+from teleop.robot.acceptance import accept, ladder_of, session_of
 from teleop.robot.arm import Arm, Pending
 from teleop.robot.drive import Drive
 from teleop.robot.engagement import Engagement
@@ -210,7 +209,8 @@ class Agent:
             )
             keys = derive(data, self._key, grant.console_key)
         except GrantError as error:
-            self._answer(Acceptance(53, NO_SESSION, self.epoch_max, False, str(error)))
+            # By its own name: somebody else's forged grant is not the refusal of a true one.
+            self._answer(Acceptance(53, session_of(data), self.epoch_max, False, str(error)))
             return False
         self._end(Cause.ENDED, now_ns)
         self.epoch_max = grant.epoch
@@ -426,6 +426,8 @@ class Agent:
         cause = Cause.CEILING
         if self.drive.is_silent and ceiling > State.HOLD:
             ceiling, cause = State.HOLD, Cause.DRIVER_SILENT
+        elif self.drive.is_braked and ceiling > State.ARMED:
+            ceiling, cause = State.ARMED, Cause.DRIVER_BRAKED
         self.interlock.ceiling = ceiling
         if ceiling < self.interlock.state:
             if ceiling is State.HOLD:

@@ -46,6 +46,11 @@ class Drive:
         """Whether the driver says that nothing real moves."""
         return bool(self.flags & _SIMULATED)
 
+    @property
+    def is_braked(self) -> bool:
+        """Whether the driver says that its brakes are on."""
+        return bool(self.flags & _BRAKED)
+
     def measured(self, message: Message, now_ns: int, *, powered: bool) -> bool:
         """Take a measurement; return whether it is the first of a driver that has (re)started."""
         if not isinstance(message, Measure) or message.arm >= len(self._arms):
@@ -58,7 +63,7 @@ class Drive:
         if not powered:
             arm.settle()
         self.flags = message.flags & _SAYS | _CONNECTED
-        if self._enable_until_ns is not None and not self.flags & _BRAKED:
+        if self._enable_until_ns is not None and not self.is_braked:
             self._enable_until_ns = now_ns
         restarted = message.instance != self._instance
         self._instance = message.instance
@@ -87,7 +92,7 @@ class Drive:
     def has_braked(self, now_ns: int) -> bool:
         """Tell whether the driver brakes although it was told to stand under power."""
         until_ns = self._enable_until_ns
-        return until_ns is not None and now_ns > until_ns and bool(self.flags & _BRAKED)
+        return until_ns is not None and now_ns > until_ns and self.is_braked
 
     def power(self, now_ns: int, *, on: bool) -> bytes:
         """Make the message that clears the driver's stop, or stops it (category 1)."""

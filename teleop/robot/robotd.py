@@ -32,6 +32,7 @@ from transport.io.keys import Device, Keyring, Role
 from transport.io.link import Link, open_link
 from transport.io.process import Runtime, main
 from transport.io.seqpacket import SeqpacketServer
+from transport.link.bucket import TokenBucket
 from transport.wire.codec import Message, Registry, encode
 from transport.wire.errors import WireError
 from transport.wire.messages import Attach, Refused
@@ -43,6 +44,9 @@ EVENT_FIELDS = ("t_ns", "old", "new", "cause", "epoch")
 TICK_NS = 50 * MS
 #: A deadline that was served this late says that the loop, not the network, was the gap.
 SELF_LATE_NS = 5 * MS
+
+#: Grants of one session service: a signature takes 150 us to judge, and commands wait for it.
+GRANT_RATE_HZ, GRANT_BURST = 10, 10
 
 DOORS = {
     "guard": frozenset({Role.SESSION, Role.GUARD, Role.RELAY}),
@@ -76,6 +80,7 @@ class Robotd:
         self._store = RobotStore(Path(settings.store))
         self._keyring = keyring = Keyring.load(settings.keys)
         self._agent = self._boot(settings, keyring)
+        self._grants: dict[str, TokenBucket] = {}
         self._to_write: SimpleQueue[Persist] = SimpleQueue()
         self._written: deque[Persist] = deque()
         threading.Thread(target=self._write, name="store", daemon=True).start()
@@ -183,11 +188,20 @@ class Robotd:
         elif device.role is not Role.SESSION:
             self._refuse("forbidden")
         elif isinstance(message, grant.Grant):
-            if not self._agent.receive_grant(data, now_ns):
-                self._refuse("grant")
+            self._granted(device, message, data, now_ns)
         elif not self._agent.receive_guard(device.name, message, now_ns):
             self._refuse("session" if isinstance(message, grant.Revoke) else "forbidden")
         return self._drain()
+
+    def _granted(self, device: Device, message: grant.Grant, data: bytes, now_ns: int) -> None:
+        bucket = self._grants.setdefault(device.name, TokenBucket(GRANT_RATE_HZ, GRANT_BURST))
+        if not bucket.take(now_ns):
+            self._refuse("rate")
+            epoch, why = self._agent.epoch_max, "too many grants at once"
+            answer = grant.Acceptance(53, message.session, epoch, False, why)
+            self._guard.send(device.name, encode(answer))
+        elif not self._agent.receive_grant(data, now_ns):
+            self._refuse("grant")
 
     def _at_bedside(self, data: bytes) -> None:
         try:

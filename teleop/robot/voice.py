@@ -13,7 +13,8 @@ from teleop.robot.arm import Arm
 from transport.link.age import EchoAge
 from transport.wire.codec import encode
 
-#: A state leaves with a command that comes this much before it is due, and waits so long for one.
+#: A state leaves with a command that comes this much before it is due, and waits so long for one
+#: if the last state left with one: without commands nothing is waited for.
 SLACK_NS, WAIT_NS = MS // 2, MS
 
 
@@ -48,6 +49,7 @@ class Voice:
         self._ticks = ticks
         self._period_ns = 1_000_000_000 // rate_hz
         self._said_ns = now_ns
+        self._wait_ns = 0
         self._tick = 0
 
     def hurry(self) -> None:
@@ -56,7 +58,7 @@ class Voice:
 
     def next_deadline_ns(self) -> int:
         """When a state is due that no command takes along."""
-        return self._said_ns + self._period_ns + WAIT_NS
+        return self._said_ns + self._period_ns + self._wait_ns
 
     def is_due(self, now_ns: int, *, with_command: bool) -> bool:
         """Tell whether a state shall leave now.
@@ -64,8 +66,11 @@ class Voice:
         It goes along with the command that it acknowledges, just before its time or at most just
         after it: an acknowledgement that waited would be taken for the network's delay.
         """
-        slack_ns = -SLACK_NS if with_command else WAIT_NS
-        return now_ns >= self._said_ns + self._period_ns + slack_ns
+        slack_ns = -SLACK_NS if with_command else self._wait_ns
+        if now_ns < self._said_ns + self._period_ns + slack_ns:
+            return False
+        self._wait_ns = WAIT_NS if with_command else 0
+        return True
 
     def state(
         self,

@@ -4,6 +4,7 @@ Rules
 -----
 1. A robot that is held is not granted again, except to its holder who asks to replace. A script
    gives way to every console that asks so: it moves a simulated robot, and needs it for nobody.
+   A robot that says it serves a session is held, also when we have forgotten (or never knew) whose.
 2. epoch = max(own store, what the robot says) + 1. The robot refuses anything not above its own.
 3. A grant reaches the console only after the robot accepted it.
 4. What a device may ask for is its key's role: a `console` is a surgeon, a `script` a script.
@@ -33,6 +34,8 @@ from transport.wire.codec import Message, encode
 
 #: A robot that has not answered a grant for this long is not there.
 ANSWER_NS_MAX = 2_000 * MS
+#: What `transport.wire.codec.Text` carries.
+REASON_MAX = 200
 #: How long a grant lasts, on the robot's clock: longer than any operation.
 DURATION_S = 24 * 3600
 
@@ -143,11 +146,15 @@ class Authority:
     def answered(self, robot: str, acceptance: Acceptance) -> list[Answer]:
         """Take a robot's answer to a grant."""
         asked = self._asked.get(robot)
-        if asked is None or acceptance.session not in (asked.session, NO_SESSION):
+        if asked is None:
+            return []
+        # A robot that could not even read a grant refuses it without the session's name.
+        nameless = not acceptance.accepted and acceptance.session == NO_SESSION
+        if acceptance.session != asked.session and not nameless:
             return []
         del self._asked[robot]
         if not acceptance.accepted:
-            reason = f"{robot} refused: {acceptance.reason}"
+            reason = f"{robot} refused: {acceptance.reason}"[:REASON_MAX]
             return [Answer(asked.console, encode(Denied(52, asked.request, reason)))]
         self._holders[robot] = Holder(asked.console, asked.session, asked.role)
         return [Answer(asked.console, encode(Granted(51, asked.request, asked.grant)))]
@@ -200,6 +207,8 @@ class Authority:
             gives_way = holder.console == console or holder.role is Role.SCRIPT
             if not (gives_way and request.replace):
                 return f"{request.robot} is held by {holder.console}"
+        elif self._robots[request.robot].session != NO_SESSION:
+            return f"{request.robot} still serves a session of before"
         return ""
 
     def _revoke(self, robot: str, session: bytes, reason: str) -> Answer:

@@ -215,6 +215,7 @@ class Room:
         process, _, value = what.partition(":")
         board, name = {
             "hub": ("relayd", 'hub_refused_total{{cause="{}"}}'),
+            "doors": ("relayd", "hub_{}_total"),
             "relay": ("relayd", 'relay_total{{verdict="{}"}}'),
             "gate": ("robotd", 'gate_total{{verdict="{}"}}'),
             "robot": ("robotd", 'robot_refused_total{{cause="{}"}}'),

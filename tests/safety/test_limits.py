@@ -25,9 +25,7 @@ def turned(axis, angle):
 
 @st.composite
 def poses(draw):
-    axis = draw(
-        st.tuples(*[st.floats(-1, 1)] * 3).filter(lambda a: math.hypot(*a) > 1e-3)
-    )
+    axis = draw(st.tuples(*[st.floats(-1, 1)] * 3).filter(lambda a: math.hypot(*a) > 1e-3))
     q = turned(axis, draw(angles))
     sign = draw(st.sampled_from([1.0, -1.0]))  # q and -q are one orientation
     q = tuple(sign * v for v in q)

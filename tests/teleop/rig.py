@@ -84,6 +84,7 @@ class Rig:
         self.enabled = False
         self.pose = [HOME] * arms
         self.obeys = True
+        self.powers = True
         self.measures = True
         # The hand
         self.session = b"session0"
@@ -131,7 +132,7 @@ class Rig:
 
     # Grants --------------------------------------------------------------------------------
 
-    def make_grant(self, signer: Ed25519PrivateKey = SIGNER, **changes: Any) -> bytes:
+    def make_grant(self, key: Ed25519PrivateKey = SIGNER, **changes: Any) -> bytes:
         fields: dict[str, Any] = {
             "kind": 50,
             "session": self.session,
@@ -153,7 +154,7 @@ class Rig:
             "signer": NODE,
             "signature": bytes(64),
         }
-        return sign(Grant(**{**fields, **changes}), signer)
+        return sign(Grant(**{**fields, **changes}), key)
 
     def grant(self, **changes: Any) -> None:
         """Have the robot accept a grant; the hand speaks under it from now on."""
@@ -195,7 +196,7 @@ class Rig:
 
     def _obey(self, message: Servo | Stop) -> None:
         if isinstance(message, Stop):
-            self.enabled = message.category is None
+            self.enabled = message.category is None and self.powers
         elif self.obeys and self.enabled:
             self.pose[message.arm] = unpack_setpoint(message.setpoint)
 

@@ -1,6 +1,7 @@
 """The robot's side: what raises it, what stops it, what its driver and its store are told."""
 
 import math
+from itertools import pairwise
 
 import pytest
 from hypothesis import given, settings
@@ -202,7 +203,7 @@ def test_a_grants_time_is_counted_on_the_robots_clock_from_acceptance():
 
 def test_a_revoked_session_ends_at_once_and_anothers_does_not():
     rig = Rig().to_engaged()
-    assert rig.agent.receive_guard("sessiond", Revoke(55, b"othersid", ""), rig.now_ns)
+    assert not rig.agent.receive_guard("sessiond", Revoke(55, b"othersid", ""), rig.now_ns)
     assert rig.state is State.ENGAGED
     assert rig.agent.receive_guard("sessiond", Revoke(55, rig.session, ""), rig.now_ns)
     rig.drain()
@@ -604,7 +605,7 @@ def test_while_powered_the_driver_hears_a_setpoint_at_least_every_10_ms():
     rig.run(300, says=False)
     assert rig.state is State.HOLD
     times = [asked.t_ns for asked in rig.servos]
-    gaps = [b - a for a, b in zip(times, times[1:], strict=False)]
+    gaps = [b - a for a, b in pairwise(times)]
     assert max(gaps) <= SERVO_NS_MAX
 
 
@@ -624,16 +625,26 @@ def test_power_comes_with_a_setpoint_where_the_arm_stands():
     assert first.setpoint == pack_setpoint(rig.pose[0])
 
 
-def test_a_driver_that_goes_while_engaged_holds_and_stays_held():
+def test_a_driver_that_goes_while_engaged_ends_the_session():
     rig = Rig().to_engaged()
     rig.measures = False
     rig.agent.driver_gone(rig.now_ns)
     rig.drain()
-    assert rig.path() == [(State.HOLD, Cause.DRIVER_LOST)]
+    assert rig.path() == [(State.IDLE, Cause.DRIVER_LOST)]
+    assert rig.agent.gate.session is None
+    assert rig.stops[-1] == 1
     rig.driver.clear()
     rig.run(90)
     assert rig.path() == []
-    assert not rig.servos
+    assert not rig.driver
+
+
+def test_a_driver_that_restarts_unseen_ends_the_session_too():
+    rig = Rig().to_engaged()
+    rig.instance += 1
+    rig.run(1)
+    assert rig.path() == [(State.IDLE, Cause.DRIVER_LOST)]
+    assert rig.stops[-1] == 1
 
 
 def test_a_driver_that_falls_silent_holds_after_30_ms_and_stays_held():
@@ -663,19 +674,41 @@ def test_with_a_silent_driver_nobody_engages():
     assert rig.state is State.HOLD
 
 
-def test_a_driver_that_braked_by_itself_is_noticed_and_powered_again_by_arming():
+def test_a_driver_that_brakes_by_itself_ends_the_session_and_a_new_epoch_powers_it():
     """A pause of the robot's process trips the drive's own watchdog: nothing may look engaged."""
     rig = Rig().to_engaged()
     rig.enabled = False
-    rig.run(3)
-    assert rig.state <= State.HOLD
-    assert not rig.agent.arms[0].following
+    rig.run(1)
+    assert rig.path() == [(State.IDLE, Cause.DRIVER_BRAKED)]
     rig.release()
-    rig.cycle_clutch()
     rig.run(60)
-    assert rig.state is State.ARMED
+    assert rig.state is State.IDLE
+    assert not rig.enabled
+    rig.to_engaged()
     assert rig.enabled
+
+
+def test_a_driver_has_some_time_to_enable():
+    rig = Rig()
+    rig.measure()
+    rig.grant()
+    rig.powers = False
+    rig.run(199)
+    assert rig.state is State.ARMED
+    rig.run(5)
+    assert rig.path()[-1] == (State.IDLE, Cause.DRIVER_BRAKED)
+
+
+def test_a_driver_that_is_not_enabled_yet_moves_nothing():
+    rig = Rig()
+    rig.measure()
+    rig.grant()
+    rig.powers = False
+    rig.run(60)
     rig.press()
+    rig.run(50)
+    assert rig.state is State.ARMED
+    rig.enabled = True
     rig.run(5)
     assert rig.state is State.ENGAGED
 
@@ -719,7 +752,7 @@ def test_a_measurement_that_is_no_pose_is_refused_and_counts_as_silence(pose):
     measured_ns = rig.now_ns
     rig.run(40)
     assert rig.agent.arms[0].measured == measured
-    assert rig.agent.bad_measures == 40
+    assert rig.agent.drive.refused == 40
     assert [(t.cause, t.t_ns - measured_ns) for t in rig.transitions] == [
         (Cause.DRIVER_SILENT, MEASURE_NS_MAX + 1)
     ]
@@ -731,7 +764,7 @@ def test_what_is_no_measurement_of_an_arm_we_have_is_counted():
     rig.agent.receive_driver(Bedside(20, "reset"), rig.now_ns)
     pose = pack_setpoint(ORIGIN)
     rig.agent.receive_driver(Measure(32, 1, 1, 1, 5, b"", pose), rig.now_ns)
-    assert rig.agent.bad_measures == 2
+    assert rig.agent.drive.refused == 2
 
 
 # Energy ------------------------------------------------------------------------------------------
@@ -966,6 +999,7 @@ def test_a_robot_without_a_hand_is_an_agent_all_the_same():
         RobotSettings(name=ROBOT), p256(7), {NODE: SIGNER.public_key()}, 0, State.BOOT, START_NS
     )
     agent.driver_gone(START_NS)
+    assert agent.to_send(START_NS)
     agent.handle_deadline(START_NS + 10**9)
     assert agent.next_deadline_ns(START_NS) > START_NS
     assert agent.interlock.state is State.IDLE

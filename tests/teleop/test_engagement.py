@@ -192,9 +192,7 @@ def test_a_gap_of_some_milliseconds_is_degraded_for_200_ms():
     fall_silent(rig, 7)
     back_ns = rig.now_ns + MS
     rig.run(210)
-    assert [(t.t_ns - back_ns, t.new) for t in rig.transitions][1:] == [
-        (200 * MS, State.ENGAGED)
-    ]
+    assert [(t.t_ns - back_ns, t.new) for t in rig.transitions][1:] == [(200 * MS, State.ENGAGED)]
     assert rig.cause is Cause.STREAM_CLEAN
 
 

@@ -15,8 +15,8 @@ from transport.wire.codec import Message
 
 VOCABULARIES = (link.VOCABULARY, safety.VOCABULARY, driver.VOCABULARY, grant.VOCABULARY)
 MESSAGES: list[type[Message]] = [m for vocabulary in VOCABULARIES for m in vocabulary]
-#: More arms than any robot here has; `RobotState` must carry them.
-ARMS_MAX = 4
+#: Five arms fit a state with all the hop records there can be and any name; usually eight do.
+ARMS_MAX = 5
 
 
 def valid(message: type[Message]) -> st.SearchStrategy[Message]:

@@ -1,5 +1,8 @@
 """A message is one MessagePack array; whatever else arrives is refused, and by name."""
 
+import random
+import time
+
 import msgpack
 import msgspec
 import pytest
@@ -255,6 +258,28 @@ def test_a_message_cut_short_is_never_a_message(message, data):
         EVERYTHING.decode(frame[:cut])
     with pytest.raises(WireError):
         split(frame[:cut])
+
+
+def test_a_longer_fuzz_of_every_decoder():
+    """Bytes swapped, repeated, cut out and put in, over frames of every kind; some seconds."""
+    seed = random.randrange(2**32)
+    rng = random.Random(seed)
+    frames = [encode(longest(message)) for message in MESSAGES]
+    frames += [encode_hop(1, 2, 3) * 4, b"\x91" * 200, bytes(range(256))]
+    end_s = time.monotonic() + 2.0
+    while time.monotonic() < end_s:
+        frame = bytearray(rng.choice(frames))
+        for _ in range(rng.randint(1, 6)):
+            at, size = rng.randrange(len(frame) + 1), rng.randint(0, 9)
+            other = rng.choice(frames)
+            start = rng.randrange(len(other))
+            chunk = rng.choice([b"", rng.randbytes(size), other[start : start + size]])
+            frame[at : at + rng.choice([0, len(chunk), size])] = chunk
+        data = bytes(frame)
+        try:
+            only_wire_errors(data)
+        except Exception as error:
+            pytest.fail(f"{error!r} for {data.hex()} (seed {seed})")
 
 
 def test_msgspec_refuses_what_is_in_no_vocabulary_at_compile_time():

@@ -41,6 +41,7 @@ from transport.wire.errors import WireError
 from transport.wire.messages import VOCABULARY, Attach, Attached, Clock, Refused
 
 PEERS_MAX = 64
+PEERS_OF_DEVICE_MAX = 8  # robots at once; one device must not take everybody's place
 SILENCE_NS = 2_000_000_000
 HOUSEKEEPING_NS = 50_000_000
 RATE_HZ, BURST = 4000, 1000  # two arms at 1 kHz, twice over; half a second queued by a stall
@@ -66,7 +67,7 @@ CAUSES = (
     *("unknown_key", "wrong_role", "unknown_domain", "not_curve"),  # transport.io.curve
     "handshake",  # garbage, half-open for too long, wrong server key
 )
-_EVENTS = ("admitted", "attached", "detached", "unsent")
+_EVENTS = ("admitted", "attached", "detached", "disconnected", "unsent")
 #: What a hub needs on the board of its process.
 COUNTERS = (
     *(f'hub_refused_total{{cause="{cause}"}}' for cause in CAUSES),
@@ -248,9 +249,11 @@ class Hub:
         for old in [p for p in self.peers if _same(p, domain, device, attach)]:
             self.detach(old)
         send = partial(door.port.send_to, route)
-        if len(self.peers) >= PEERS_MAX:
+        own = sum(p.user == device.public_z85 for p in self.peers)
+        if len(self.peers) >= PEERS_MAX or own >= PEERS_OF_DEVICE_MAX:
             self._count("full")
-            send(encode(Refused(4, f"the relay has {PEERS_MAX} peers, and no room for more")))
+            why = f"{own} of the relay's {len(self.peers)} peers are yours: no room for more"
+            send(encode(Refused(4, why)))
             return
         peer = Peer(device, attach, domain, route, self._bucket(device.public_z85), send)
         reason = self._on_attach(peer)
@@ -294,8 +297,12 @@ class Hub:
         self._counters[name]()
 
     def _happened(self, event: Happened) -> None:
-        # The doorman has counted those that were refused for their key.
-        if event in REFUSALS and event != Happened.FAILED_AUTH:
+        # The doorman has counted those that were refused for their key. Whoever sends a part of
+        # more than `transport.io.zmq.READ_BYTES_MAX` is hung up on by libzmq, which does not say
+        # why: such a refusal shows here alone.
+        if event == Happened.DISCONNECTED:
+            self._count("disconnected")
+        elif event in REFUSALS and event != Happened.FAILED_AUTH:
             self._count("handshake")
 
     def _revoked(self, peer: Peer) -> None:

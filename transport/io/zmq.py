@@ -162,7 +162,8 @@ class Port:
         self._on_surplus = on_surplus
         self._skipping = False  # amid the rest of a refused message
         self._recv: Callable[..., Any] = socket.recv
-        self._send: Callable[..., Any] = socket.send
+        # The method beneath pyzmq's own, which looks for draft options at every call.
+        self._send: Callable[..., Any] = super(zmq.Socket, socket).send
         self._events: Callable[..., Any] = socket.getsockopt
         self._pumping = False
         self._sent_in_pump = False
@@ -237,11 +238,12 @@ class Port:
         recv, on_frames, parts_max = self._recv, self._on_frames, self._parts_max
         taken, more = 0, True
         while taken < self._limit:
-            try:
-                frame = recv(_NOBLOCK, False)
-            except zmq.Again:
+            # Asking first is cheaper than an exception at the end of every pass, and descriptors
+            # also call for what is no message.
+            if not self._events(_EVENTS) & _POLLIN:
                 more = False
                 break
+            frame = recv(_NOBLOCK, False)
             taken += 1
             if self._skipping:
                 self._skipping = frame.more

@@ -83,7 +83,7 @@ class Floor:
         How long a value counts at least.
     """
 
-    __slots__ = ("_bucket", "_bucket_ns", "_floor", "_lows")
+    __slots__ = ("_bucket", "_bucket_ns", "_floor", "_low", "_lows", "_until_ns")
 
     def __init__(self, window_ns: int = FLOOR_WINDOW_NS) -> None:
         assert window_ns >= _BUCKETS
@@ -91,15 +91,20 @@ class Floor:
         self._lows = [_NEVER] * (_BUCKETS + 1)  # the current bucket and a whole window before it
         self._bucket = 0
         self._floor = _NEVER
+        self._low = _NEVER  # of the current bucket, which ends at
+        self._until_ns = self._bucket_ns
 
     def add(self, value_ns: int, now_ns: int) -> int:
         """Count `value_ns` in and return the floor, which is never above it."""
+        if value_ns >= self._low and now_ns < self._until_ns:
+            return self._floor  # nearly always: there is nothing to learn
         self._roll(now_ns)
         if value_ns < self._floor:
             self._floor = value_ns
         slot = self._bucket % len(self._lows)
         if value_ns < self._lows[slot]:
             self._lows[slot] = value_ns
+        self._low = self._lows[slot]
         return self._floor
 
     def value_ns(self, now_ns: int) -> int | None:
@@ -117,6 +122,8 @@ class Floor:
             lows[(bucket - step) % len(lows)] = _NEVER
         self._bucket = bucket
         self._floor = min(lows)
+        self._low = _NEVER
+        self._until_ns = (bucket + 1) * self._bucket_ns
 
 
 def judge(loop_ns: int, floor_ns: int, hold_ns: int, loop_ns_max: int) -> bool:
