@@ -289,6 +289,7 @@ def request(place: Place, *, replace: bool = False) -> Request:
     """Write a request for the robot."""
     return Request(49, os.urandom(8), place.robot, 2, POINT, 1, 1000, 1.0, replace)
 
+
 # fmt: off
 ATTACKS = (
     #      name             in words                                       who        must count

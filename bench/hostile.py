@@ -210,9 +210,7 @@ class HostileBench(Bench):
             falls=sum(row.falls for row in own),
             over_10ms=sum(row.over_10ms for row in own),
             over_10ms_unexplained=sum(row.over_10ms_unexplained for row in own),
-            extra={
-                field: sum(row.extra.get(field, 0.0) for row in own) for field in Harm._fields
-            },
+            extra={field: sum(row.extra.get(field, 0.0) for row in own) for field in Harm._fields},
         )
 
 

@@ -23,7 +23,7 @@ from transport.wire.errors import WireError
 
 REFRESH_NS = 50_000_000
 DOORS = {"session": frozenset({Role.CONSOLE, Role.SCRIPT})}
-#: Why something was refused: by the socket, for its form, as not for a console to say, by authority.
+#: Why something was refused: by the socket, for its form, as not a console's word, by authority.
 CAUSES = (*SOCKET_CAUSES, "wire", "unexpected", "denied")
 HANDSHAKES = ("admitted", "unknown_key", "wrong_role", "unknown_domain", "not_curve")
 

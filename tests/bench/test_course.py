@@ -19,12 +19,14 @@ def test_a_label_says_what_it_ran_under() -> None:
     assert Label.parse("zenoh+tls:echo@pmqos") == ("zenoh+tls", True, True, False)
 
 
-def test_a_whole_run_can_speak_to_every_claim() -> None:
+def test_a_whole_run_can_speak_to_every_claim_of_its_parts() -> None:
     labels, missing = labels_of(PARTS, {})
     assert not missing
     measured = {f"{pair.name}.{q}" for pair in pairs_of(labels, CLAIMS) for q in pair.judged}
     stalls = {f"{name}!{target}" for name in BY_NAME for target in ("robotd", "relayd")}
     for claim in CLAIMS.claim:
+        if claim.part not in PARTS:
+            continue  # another bench's
         kind, name, quantity = claim.key.split(".")
         if kind == "ratios":
             assert f"{name}.{quantity}" in measured, claim.id

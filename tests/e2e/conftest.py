@@ -1,4 +1,4 @@
-"""A room of real processes: relay, robot, simulated arm, session service, and a hand if one is asked for.
+"""A room of real processes: relay, robot, simulated arm, session service, and a hand if asked for.
 
 What a story needs to see of it: the counters on every board, each state that the robot said, and
 which commands moved the driver. The rightful hand draws in the plane z = HOME.z and never turns or

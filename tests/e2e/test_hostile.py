@@ -22,6 +22,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from bench import attacks, forge, readings
 from bench.forge import HUGE, INF, NAN
 from safety.driver import Measure
+from safety.grant import VOCABULARY as GRANTS
 from safety.grant import (
     Boot,
     Denied,
@@ -34,7 +35,6 @@ from safety.grant import (
     derive,
     public_point,
 )
-from safety.grant import VOCABULARY as GRANTS
 from safety.messages import NO_SESSION, Bedside, RobotState
 from safety.profile import Profile
 from safety.state import State
@@ -44,7 +44,7 @@ from transport.io import keys
 from transport.wire.codec import Registry, encode
 from transport.wire.messages import Attach, Attached, Clock
 from transport.wire.messages import Refused as No
-from transport.wire.vector import ORIGIN, Setpoint, pack_setpoint, unpack_setpoint
+from transport.wire.vector import ORIGIN, Setpoint, pack_setpoint
 
 _GRANTS = Registry(GRANTS)
 HEAD = RobotState(17, ROBOT, bytes(8), 1, b"12345678", 1, 1, 3, 0, False, 0, (), None)
@@ -511,12 +511,15 @@ class TestAHandFollows:
 
     def test_every_broken_command_from_both_sides(self, theatre: Room) -> None:
         room = theatre
-        with room.device("evil-script") as rogue, refused(
-            room,
-            *("relay:malformed", "relay:version", "relay:kind", "relay:field", "relay:robot"),
-            *("gate:malformed", "gate:version", "gate:kind", "gate:field", "gate:robot"),
-            *("gate:tag", "gate:arm", "gate:unknown_session", "gate:oversized"),
-            *("relay:oversized", "hub:oversized"),
+        with (
+            room.device("evil-script") as rogue,
+            refused(
+                room,
+                *("relay:malformed", "relay:version", "relay:kind", "relay:field", "relay:robot"),
+                *("gate:malformed", "gate:version", "gate:kind", "gate:field", "gate:robot"),
+                *("gate:tag", "gate:arm", "gate:unknown_session", "gate:oversized"),
+                *("relay:oversized", "hub:oversized"),
+            ),
         ):
             rogue.attach(ROBOT)
             for found in forge.broken(forge.command(rogue.state(), seq=1 << 20)):
@@ -589,10 +592,8 @@ class TestAHandFollows:
         attacks.arm(room.keys)
         before = {counter: read(room, counter) for counter in attack.refused}
         struck = room.run_dir / "struck"
-        flood = subprocess.Popen(
-            [sys.executable, "-m", "bench.attacks", name, "--run-dir", str(room.run_dir)]
-            + ["--seconds", "1.5", "--struck", str(struck)],
-        )
+        where = ("--run-dir", str(room.run_dir), "--seconds", "1.5", "--struck", str(struck))
+        flood = subprocess.Popen([sys.executable, "-m", "bench.attacks", name, *where])
         try:
             assert flood.wait(20) == 0
         finally:
@@ -625,7 +626,10 @@ class TestTheHandItself:
             heard = forge.sniff(room.place.datagrams, 200)
         except PermissionError:
             pytest.skip("this user may not look at packets of loopback")
-        with refused(room, "hub:replayed", "hub:forged"), socket.socket(type=socket.SOCK_DGRAM) as wire:
+        with (
+            refused(room, "hub:replayed", "hub:forged"),
+            socket.socket(type=socket.SOCK_DGRAM) as wire,
+        ):
             for datagram in heard:
                 wire.sendto(datagram, ("127.0.0.1", room.place.datagrams))
                 bent = datagram[:4] + (1 << 40).to_bytes(8, "big") + datagram[12:]

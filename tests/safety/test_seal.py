@@ -40,6 +40,15 @@ def test_one_changed_bit_breaks_the_seal(command, data):
     assert not is_sealed(bytes(frame), KEY)
 
 
+@given(commands, st.integers(0, 255))
+def test_every_bit_of_the_tag_counts(command, mask):
+    frame = seal(command, KEY)
+    for byte in range(1, 17):
+        changed = bytearray(frame)
+        changed[-byte] ^= mask or 1
+        assert not is_sealed(bytes(changed), KEY)
+
+
 @given(commands, st.binary(min_size=1, max_size=20))
 def test_a_sealed_frame_is_neither_cut_nor_continued(command, more):
     frame = seal(command, KEY)

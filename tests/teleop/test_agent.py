@@ -355,6 +355,19 @@ def test_a_lag_of_one_arm_holds_the_other_in_the_same_breath():
     assert not rig.agent.arms[1].following
 
 
+def test_an_arm_whose_own_command_says_released_does_not_follow_though_another_engages():
+    rig = Rig(arms=2).to_engaged()
+    rig.run(20, arms=(0, 1))
+    before = rig.setpoint(0)
+    moved = pack_setpoint(rig.at._replace(x=0.0004))
+    rig.agent.receive(rig.command(arm=0, flags=0, setpoint=moved), rig.now_ns)
+    rig.agent.receive(rig.command(arm=1), rig.now_ns)
+    rig.driver.clear()
+    rig.drain()
+    assert rig.setpoint(0) == before
+    assert [s.message.arm for s in rig.servos] == [1]
+
+
 # Emergency stop ----------------------------------------------------------------------------------
 
 

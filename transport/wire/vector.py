@@ -52,9 +52,7 @@ def is_finite(setpoint: Setpoint) -> bool:
     is not (1.7e308 and its negative), and infinity times zero would be the driver's next pose.
     """
     x, y, z, w, i, j, k, jaw = setpoint
-    return math.isfinite(
-        x * x + y * y + z * z + w * w + i * i + j * j + k * k + jaw * jaw
-    )
+    return math.isfinite(x * x + y * y + z * z + w * w + i * i + j * j + k * k + jaw * jaw)
 
 
 def is_unit(setpoint: Setpoint) -> bool:
