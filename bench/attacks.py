@@ -164,9 +164,12 @@ def udp_random(place: Place, end: float) -> int:
 
 def udp_forged(place: Place, end: float) -> int:
     """Throw datagrams of connections that exist: old ones again, and new ones with bad ciphers."""
-    heard = forge.sniff(place.datagrams, 16)
     sent = 0
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as wire:
+    with (
+        socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as wire,
+        device(place, CONSOLE, place.console_door) as rogue,
+    ):
+        heard = forge.sniff(place.datagrams, 16, 0.2) or own_datagrams(place, rogue, wire)
         for _ in paced(UDP_RATE_HZ, end):
             old = heard[sent % len(heard)]
             later = old[:4] + (LATER + sent).to_bytes(8, "big") + random.randbytes(250)
@@ -179,11 +182,11 @@ def console_flood(place: Place, end: float) -> int:
     """Send well-formed commands of the rightful session with forged tags, faster than is taken."""
     with device(place, CONSOLE, place.console_door) as rogue:
         rogue.attach(place.robot)
-        head, sent = rogue.state(), 0
+        sent, frame = 0, b""
         for _ in paced(DEVICE_RATE_HZ, end):
             if sent % 64 == 0:
-                head = rogue.state()
-            sent += rogue.try_to_say(forge.command(head, seq=SEQ + sent))
+                frame = forge.command(rogue.state(), seq=SEQ)
+            sent += rogue.try_to_say(renumbered(frame, SEQ + sent))
     return sent
 
 
@@ -199,7 +202,7 @@ def datagram_flood(place: Place, end: float) -> int:
         opener = Opener(answer.datagram_key, Direction.TO_END)
         wire.connect(("127.0.0.1", answer.port))
         wire.send(sealer.seal(encode(Clock(3, 1, 0, 0))))
-        head, sent = None, 0
+        head, sent, frame = None, 0, b""
         for _ in paced(DEVICE_RATE_HZ, end):
             if sent % 64 == 0 or head is None:
                 wire.settimeout(1.0)
@@ -208,8 +211,9 @@ def datagram_flood(place: Place, end: float) -> int:
                 with contextlib.suppress(BlockingIOError):
                     while True:
                         head = forge.state(opener.open(wire.recv(4096))) or head
-            if head is not None:
-                sent += wire.send(sealer.seal(forge.command(head, seq=SEQ + sent))) > 0
+                frame = b"" if head is None else forge.command(head, seq=SEQ)
+            if frame:
+                sent += wire.send(sealer.seal(renumbered(frame, SEQ + sent))) > 0
     return sent
 
 
@@ -261,6 +265,22 @@ def session_flood(place: Place, end: float) -> int:
             while rogue.hear(0.0) is not None:
                 pass
     return sent
+
+
+def own_datagrams(place: Place, rogue: Device, wire: socket.socket) -> list[bytes]:
+    """Send a few good datagrams of one's own; return them, where nobody else sends any."""
+    answer = rogue.attach(place.robot, datagrams=True)
+    assert answer is not None and answer.datagram_key is not None
+    sealer = Sealer(answer.datagram_key, Direction.TO_RELAY, answer.connection)
+    sent = [sealer.seal(encode(Clock(3, 1, 0, 0))) for _ in range(16)]
+    for datagram in sent:
+        wire.sendto(datagram, ("127.0.0.1", place.datagrams))
+    return sent
+
+
+def renumbered(frame: bytes, seq: int) -> bytes:
+    """Give a forged command another number; so a flood costs its author little."""
+    return frame.replace(b"\xce" + SEQ.to_bytes(4, "big"), b"\xce" + seq.to_bytes(4, "big"), 1)
 
 
 def introduced(rogue: Device) -> Boot:

@@ -359,8 +359,7 @@ class Agent:
         assert arm.pending is not None
         command, hand = arm.pending.command, arm.pending.setpoint
         self._apply_ceilings(now_ns)
-        aligned = arm.is_aligned(hand)
-        engagement.heard(command, now_ns, aligned=aligned, near=lambda: arm.is_near(hand))
+        engagement.heard(command, hand, arm, now_ns)
         arm.see_pedals(command.flags, engaged=self.interlock.state is State.ENGAGED)
 
     def _apply(self, arm: Arm, pending: Pending, now_ns: int) -> None:

@@ -20,17 +20,29 @@ ladder of its own.
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Protocol
 
 from safety.deadline import HandSilence, Rung, Silence
 from safety.interlock import Act, Interlock, Transition
 from safety.messages import DEADMAN, ESTOP, Command
 from safety.profile import MS, Ladder
 from safety.state import Cause, State
+from transport.wire.vector import Setpoint
 
 #: So many frames without a gap make a stream fresh enough to engage.
 FRESH_FRAMES = 50
 #: An unlatched HOLD that nobody resumed for this long is latched.
 RESUME_NS_MAX = 1000 * MS
+
+
+class Instrument(Protocol):
+    """What is asked of the arm; both cost more than most judgements, and are asked last."""
+
+    def is_aligned(self, hand: Setpoint) -> bool:
+        """Tell whether hand and instrument are oriented alike."""
+
+    def is_near(self, hand: Setpoint) -> bool:
+        """Tell whether what the hand asks for is near the present setpoint."""
 
 
 class Engagement:
@@ -69,10 +81,8 @@ class Engagement:
         self.latched = False
         self.is_over = False
 
-    def heard(
-        self, command: Command, now_ns: int, *, aligned: bool, near: Callable[[], bool]
-    ) -> None:
-        """Judge an admitted command of any arm."""
+    def heard(self, command: Command, hand: Setpoint, instrument: Instrument, now_ns: int) -> None:
+        """Judge an admitted command, `hand` its pose, beside the instrument of its arm."""
         self.handle(now_ns)  # a deadline between the last command and this one comes first
         if now_ns - self._silence.heard_ns >= self._ladder.degraded_ns:
             self._frames = 0
@@ -91,11 +101,12 @@ class Engagement:
         if state >= State.DEGRADED:
             self._while_moving(command, held, now_ns)
         elif state is State.ARMED:
+            aligned = held and instrument.is_aligned(hand)
             self._while_armed(command, held, aligned, now_ns)
         elif state is State.HOLD:
-            self._while_held(command, held, aligned, near, now_ns)
-        elif state is State.IDLE and not held and aligned and self._interlock.permits(Act.ARM):
-            self._act(Act.ARM, Cause.ALIGNED, now_ns)
+            self._while_held(command, held, hand, instrument, now_ns)
+        elif state is State.IDLE:
+            self._while_idle(held, hand, instrument, now_ns)
         self._moving = self._interlock.state >= State.DEGRADED
 
     def late(self) -> None:
@@ -127,6 +138,10 @@ class Engagement:
             return latch_ns if silence_ns is None else min(latch_ns, silence_ns)
         return silence_ns
 
+    def _while_idle(self, held: bool, hand: Setpoint, instrument: Instrument, now_ns: int) -> None:
+        if not held and self._interlock.permits(Act.ARM) and instrument.is_aligned(hand):
+            self._act(Act.ARM, Cause.ALIGNED, now_ns)
+
     def _while_moving(self, command: Command, held: bool, now_ns: int) -> None:
         if not held or command.press_id != self._press_id:
             self._seen_up = not held
@@ -149,8 +164,8 @@ class Engagement:
         self,
         command: Command,
         held: bool,
-        aligned: bool,
-        near: Callable[[], bool],
+        hand: Setpoint,
+        instrument: Instrument,
         now_ns: int,
     ) -> None:
         if not held or command.press_id != self._press_id:
@@ -159,10 +174,11 @@ class Engagement:
         began = self._hold_clutches.get(command.arm, command.clutch_id)
         cycled = command.clutch_id != began
         if not held:
-            if aligned and (cycled or not self.latched) and permits(Act.REARM):
+            may_rearm = (cycled or not self.latched) and permits(Act.REARM)
+            if may_rearm and instrument.is_aligned(hand):
                 self._act(Act.REARM, Cause.ALIGNED, now_ns)
                 self._seen_up = True
-        elif self._may_resume() and permits(Act.RESUME) and near():
+        elif self._may_resume() and permits(Act.RESUME) and instrument.is_near(hand):
             self._act(Act.RESUME, Cause.RESUMED, now_ns)
 
     def _is_fresh(self) -> bool:

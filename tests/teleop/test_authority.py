@@ -66,6 +66,7 @@ class Desk:
 
     def read(self, answers):
         decoded = [(answer.to, REGISTRY.decode(answer.data)) for answer in answers]
+        assert len(decoded) <= 1, "one answer, to one of them"
         return decoded[0] if decoded else (None, None)
 
     def says(self, grant, *, accepted=True, reason="", robot=ROBOT):
