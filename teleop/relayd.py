@@ -19,8 +19,8 @@ from transport.io.peer import Peer
 from transport.io.process import Runtime, main
 from transport.io.zmq import Port, tune
 
-#: Fifteen seconds of one arm at 1 kHz.
-FLIGHT = 1 << 14
+#: A minute of one arm at 1 kHz, and what led to it still after seven seconds of a flood.
+FLIGHT = 1 << 16
 FIELDS = ("t_ns", "arm", "seq", "verdict")
 
 

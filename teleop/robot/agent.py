@@ -367,8 +367,10 @@ class Agent:
         command = pending.command
         if self.interlock.state >= State.DEGRADED and command.flags & DEADMAN:
             degraded = self.interlock.state is State.DEGRADED
+            held = arm.setpoint
             arm.follow(command, pending.setpoint, degraded=degraded, now_ns=now_ns)
             if degraded and arm.lag_m > self.settings.limits.lag_m_max:
+                arm.setpoint = held  # a hold holds here, not a step further
                 self._hold(Cause.LAG, now_ns)
             energy = self.interlock.state is State.ENGAGED
             self._tell_driver(encode(arm.servo(now_ns, energy=energy)))

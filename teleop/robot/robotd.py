@@ -37,8 +37,8 @@ from transport.wire.codec import Message, Registry, encode
 from transport.wire.errors import WireError
 from transport.wire.messages import Attach, Refused
 
-#: Fifteen seconds of one arm at 1 kHz.
-FLIGHT = 1 << 14
+#: A minute of one arm at 1 kHz, and what led to it still after ten seconds of a flood.
+FLIGHT = 1 << 16
 COMMAND_FIELDS = ("t_ns", "arm", "seq", "verdict", "age_ns", "t_called_ns")
 EVENT_FIELDS = ("t_ns", "old", "new", "cause", "epoch")
 TICK_NS = 50 * MS

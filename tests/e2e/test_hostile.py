@@ -594,7 +594,7 @@ class TestAHandFollows:
         attacks.arm(room.keys)
         before = {counter: read(room, counter) for counter in attack.refused}
         struck = room.run_dir / "struck"
-        where = ("--run-dir", str(room.run_dir), "--seconds", "1.5", "--struck", str(struck))
+        where = ("--run-dir", str(room.run_dir), "--seconds", "1.2", "--struck", str(struck))
         flood = subprocess.Popen([sys.executable, "-m", "bench.attacks", name, *where])
         try:
             assert flood.wait(20) == 0

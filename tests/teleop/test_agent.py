@@ -273,6 +273,19 @@ def test_degraded_is_slow_and_a_lag_of_two_millimetres_holds():
     assert rig.path()[-1] == (State.HOLD, Cause.LAG)
 
 
+def test_the_step_that_would_lag_too_far_is_not_made():
+    rig = Rig().to_engaged()
+    rig.run(30, says=False)
+    rig.run(20)
+    assert rig.state is State.DEGRADED
+    before = rig.setpoint()
+    rig.at = ORIGIN._replace(x=0.03)
+    rig.run(1)
+    assert rig.state is State.HOLD
+    assert rig.setpoint() == before
+    assert rig.servos[-1].message.setpoint == pack_setpoint(before)
+
+
 def test_of_what_arrived_together_only_the_newest_is_applied():
     rig = Rig().to_engaged()
     rig.run(10)
