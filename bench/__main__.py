@@ -57,11 +57,12 @@ def _parser() -> argparse.ArgumentParser:
         action="store_true",
         help="a minute or two, to see that all runs: too short to judge, so claims are only shown",
     )
+    found.add_argument(
+        "--part", choices=PARTS, action="append", default=[], help="only this part; may repeat"
+    )
     found.add_argument("--load", choices=["mix"], help="only the part under load")
     found.add_argument("--stall", choices=TARGETS, help="only the stall of this process")
-    found.add_argument("--blocks", type=int, help=f"blocks in a run (at least {BLOCKS_MIN})")
-    found.add_argument("--seconds", type=float, help="of each measurement (6)")
-    found.add_argument("--seed", type=int, default=0, help="of order, clocks and bootstrap (0)")
+    _add_course(found, "6")
     whole = benches.add_parser(
         "demo",
         help="what a whole node costs, and whether anything held its robot without cause",
@@ -80,31 +81,42 @@ def _parser() -> argparse.ArgumentParser:
     bad.add_argument("--quick", action="store_true", help="a minute or two, too short to judge")
     bad.add_argument("--attack", action="append", choices=sorted(attacks.BY_NAME), help="only it")
     bad.add_argument("--link", action="append", choices=hostile.LINKS, help="only this one")
-    bad.add_argument("--blocks", type=int, help=f"blocks in a run (at least {BLOCKS_MIN})")
-    bad.add_argument("--seed", type=int, default=0, help="of order, clocks and bootstrap (0)")
+    _add_course(bad, "3")
     return parser
 
 
+def _add_course(bench: argparse.ArgumentParser, seconds: str) -> None:
+    bench.add_argument("--blocks", type=int, help=f"blocks in a run (at least {BLOCKS_MIN})")
+    bench.add_argument("--seconds", type=float, help=f"of each measurement ({seconds})")
+    bench.add_argument("--repeats", type=int, help="of a run whose ratios are too noisy (2)")
+    bench.add_argument("--seed", type=int, default=0, help="of order, clocks and bootstrap (0)")
+
+
 def _hostile(arguments: argparse.Namespace) -> Course:
-    course = hostile.QUICK if arguments.quick else hostile.COURSE
-    if arguments.blocks is not None:
-        course = course._replace(blocks=max(arguments.blocks, BLOCKS_MIN))
-    return course._replace(seed=arguments.seed)
+    return _shaped(hostile.QUICK if arguments.quick else hostile.COURSE, arguments)
 
 
 def _course(arguments: argparse.Namespace) -> Course:
-    course = QUICK if arguments.quick else Course()
+    course = _shaped(QUICK if arguments.quick else Course(), arguments)
     parts = [
+        *arguments.part,
         *(["load"] if arguments.load else []),
         *([f"stall-{arguments.stall}"] if arguments.stall else []),
     ]
+    return course._replace(parts=tuple(parts) or PARTS)
+
+
+def _shaped(course: Course, arguments: argparse.Namespace) -> Course:
+    """Fit a course to what the arguments say of its length."""
     if arguments.blocks is not None:
         if arguments.blocks < BLOCKS_MIN and not arguments.quick:
             raise SystemExit(f"--blocks {arguments.blocks}: a ratio needs {BLOCKS_MIN} at least")
         course = course._replace(blocks=arguments.blocks)
     if arguments.seconds is not None:
         course = course._replace(measure_s=arguments.seconds)
-    return course._replace(parts=tuple(parts) or PARTS, seed=arguments.seed)
+    if arguments.repeats is not None:
+        course = course._replace(repeats_max=arguments.repeats)
+    return course._replace(seed=arguments.seed)
 
 
 def _interrupt(number: int, frame: FrameType | None) -> NoReturn:

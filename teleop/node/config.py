@@ -108,7 +108,7 @@ class Robot(Section, frozen=True, kw_only=True):
     """The robot's side."""
 
     name: Name = "robot"
-    arms: Annotated[int, Meta(ge=1, le=8, description="a number of arms, 1 to 8")] = 1
+    arms: Annotated[int, Meta(ge=1, le=4, description="a number of arms, 1 to 4")] = 1
     link: Module = "transport.io.links.zmq"
     guard: Tcp = "tcp://127.0.0.1:7414"
     driver: Driver = "external"

@@ -23,7 +23,7 @@ from transport.io.datagram import OVERHEAD_BYTES, DatagramError, Sealer
 from transport.io.keys import Keyring
 from transport.io.loop import Loop
 from transport.io.peer import Peer
-from transport.io.udp import DATAGRAM_BYTES_MAX, PASS_MAX, udp_socket
+from transport.io.udp import DATAGRAM_BYTES_MAX, PASS_MAX, is_waiting, udp_socket
 from transport.io.zmq import Port, Socket
 from transport.wire.messages import VOCABULARY, Attach
 
@@ -158,9 +158,10 @@ class DatagramDoor:
         except OSError:
             self._socket.close()
             raise
+        self._fd = self._socket.fileno()
         self._recvfrom = self._socket.recvfrom
         self._sendto: Callable[[bytes, Any], int] = self._socket.sendto
-        loop.add_reader(self._socket.fileno(), self._readable)
+        loop.add_reader(self._fd, self._readable)
 
     @property
     def port(self) -> int:
@@ -196,6 +197,8 @@ class DatagramDoor:
                 self._desk.refuse("connection")
             elif self._take(peer, datagram, address):
                 brought = True
+            if not is_waiting(self._fd):
+                break
         if brought:
             self._desk.on_drained()
 

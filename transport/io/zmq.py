@@ -31,7 +31,9 @@ from transport.io.loop import Loop
 
 PARTS_MAX = 4  # our messages have one part, or two behind a routing id
 PUMP_MAX = 256
-HWM = 8  # frames that may wait to leave; more would only be older motion
+#: Frames that may wait to leave. At 1 kHz the oldest is then beyond the shortest HOLD, and would be
+#: refused for its age; newest wins among the rest. Eight lost commands to stalls of the I/O thread.
+HWM = 32
 RECEIVE_HWM = 1024
 TOS_EF = 0xB8  # DSCP expedited forwarding
 HANDSHAKE_MS_MAX = 1000  # a half-open connection lives no longer

@@ -21,7 +21,7 @@ from transport.io.datagram import DatagramError, Direction, Opener, Sealer
 from transport.io.inbox import Inbox
 from transport.io.link import LinkFault, LinkSettings, LinkStats
 from transport.io.process import Runtime
-from transport.io.udp import DATAGRAM_BYTES_MAX, PASS_MAX, resolve, udp_socket
+from transport.io.udp import DATAGRAM_BYTES_MAX, PASS_MAX, is_waiting, resolve, udp_socket
 from transport.link.rtt import MinFilter
 from transport.wire.messages import Attach, Attached
 
@@ -49,6 +49,7 @@ class UdpLink:
         self._socket: socket.socket | None = None
         self._sealer: Sealer | None = None
         self._opener: Opener | None = None
+        self._fd = -1
         self._connection = b""
         self._key: bytes | None = None
         self._attachment = Attachment(
@@ -105,7 +106,8 @@ class UdpLink:
             self._opener = Opener(key, Direction.TO_END)
             self._socket = udp_socket(self._address)
             self._socket.connect((self._address, answer.port))
-            self._loop.add_reader(self._socket.fileno(), self._readable)
+            self._fd = self._socket.fileno()
+            self._loop.add_reader(self._fd, self._readable)
         self._attachment.ping()  # the relay learns our address from the first datagram
 
     def _transmit(self, data: bytes) -> bool:
@@ -127,16 +129,21 @@ class UdpLink:
                 break
             except OSError:  # an ICMP answer to something we sent
                 continue
-            try:
-                if datagram[:4] != self._connection:
-                    raise DatagramError
-                frame = self._opener.open(datagram)
-            except DatagramError:
-                self.stats.refused += 1
-                continue
-            if not self._attachment.take(frame):
-                self._inbox.put(frame)
+            self._take(self._opener, datagram)
+            if not is_waiting(self._fd):
+                break
         self._inbox.drained()
+
+    def _take(self, opener: Opener, datagram: bytes) -> None:
+        try:
+            if datagram[:4] != self._connection:
+                raise DatagramError
+            frame = opener.open(datagram)
+        except DatagramError:
+            self.stats.refused += 1
+            return
+        if not self._attachment.take(frame):
+            self._inbox.put(frame)
 
     def _misdirected(self, _: bytes) -> None:
         self.stats.refused += 1  # a frame over TCP, when we asked for datagrams
@@ -144,7 +151,7 @@ class UdpLink:
     def _shut(self) -> None:
         self._key = None
         if self._socket is not None:
-            self._loop.remove_reader(self._socket.fileno())
+            self._loop.remove_reader(self._fd)
             self._socket.close()
             self._socket = None
 
