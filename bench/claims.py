@@ -143,7 +143,7 @@ def _judge_noisy(claim: Claim, interval: Interval, draft: Verdict) -> Verdict:
     elif interval.lo > claim.target:
         ok, why = False, f"{width}, yet all of it beyond the target"
     elif "too-noisy" in claim.unless:
-        ok, why = None, f"not measurable here: {width} after two repeats"
+        ok, why = None, f"not measurable here: {width}"
     else:
         ok, why = False, width
     return msgspec.structs.replace(draft, ok=ok, why=why)
