@@ -42,7 +42,7 @@ MISTAKES = {
     "number for a bool": Mistake(
         "[node]\nrealtime = 1", 2, "node.realtime", "true or false", "1"),
     "bool for a number": Mistake(
-        "[robot]\narms = true", 2, "robot.arms", "a number of arms, 1 to 8", "true"),
+        "[robot]\narms = true", 2, "robot.arms", "a number of arms, 1 to 4", "true"),
     "value for a table": Mistake(
         "relay = 7", 1, "relay", "a table", "7"),
     "out of range": Mistake(
@@ -55,7 +55,7 @@ MISTAKES = {
         "[node]\nname = 'x'\n[robot]\nlimits.speed_m_s = 0", 4, "robot.limits.speed_m_s",
         "a number above 0", "0"),
     "inline table": Mistake(
-        "robot = { arms = 9 }", 1, "robot.arms", "a number of arms, 1 to 8", "9"),
+        "robot = { arms = 9 }", 1, "robot.arms", "a number of arms, 1 to 4", "9"),
     "bad name": Mistake(
         "[node]\nname = 'Théâtre 3'", 2, "node.name", "a name, 1 to 32 of a-z", "'Théâtre 3'"),
     "name with a slash": Mistake(
