@@ -97,6 +97,7 @@ class Natived:
         self._ask_at_ns = 0
         self._replace = not settings.yields
         self._yields = settings.yields
+        self._reason = ""  # of the newest refusal
         self._patience_ns = int(settings.patience_s * 1e9)
         self._give_up_ns = now_ns + self._patience_ns
         self._errors = [0, 0]
@@ -203,8 +204,9 @@ class Natived:
                 self._gauges["cause"].set(event.cause)
             elif isinstance(event, Lost) and not self._released:
                 self._alarm.set(None)
-                self._replace = False  # whoever took the robot has it
+                self._replace = not (self._yields or event.taken)
                 self._ask_at_ns = 0
+                self._reason = ""
                 self._give_up_ns = self._clock.now_ns() + self._patience_ns
             elif isinstance(event, Refused):
                 self._refused(event)
@@ -223,6 +225,7 @@ class Natived:
             self._errors[1] += 1
 
     def _refused(self, event: Refused) -> None:
+        self._reason = event.reason
         now_ns = self._clock.now_ns()
         if self._yields or now_ns < self._give_up_ns:
             self._ask_at_ns = now_ns + ASK_NS
@@ -235,8 +238,8 @@ class Natived:
         self._ask()
         waits = not (self._operator.is_granted or self._released)
         if waits and self._clock.now_ns() >= self._give_up_ns:
-            reason = self._session.refusal or "the session service does not answer"
-            self._refused(Refused(reason))
+            reason = self._reason or self._session.refusal
+            self._refused(Refused(reason or "the session service does not answer"))
         self._count()
 
     def _count(self) -> None:

@@ -34,7 +34,7 @@ from safety.grant import (
     public_point,
     verify,
 )
-from safety.messages import NO_TAG, Command, RobotState
+from safety.messages import NO_SESSION, NO_TAG, Command, RobotState
 from safety.profile import MS, Profile
 from safety.seal import is_sealed, seal
 from safety.state import Cause, State
@@ -86,7 +86,14 @@ class Seen(NamedTuple):
 
 
 class Lost(NamedTuple):
-    """An event: the robot speaks, but no longer under our session."""
+    """An event: the robot speaks, but no longer under our session.
+
+    `taken` when another session followed ours at once: somebody has the robot, and it is not for
+    us to take it back. Else the robot ended it (its driver braked, it rebooted), and whoever came
+    between came after us. Nobody has vouched for this: it decides about manners, not motion.
+    """
+
+    taken: bool
 
 
 class Refused(NamedTuple):
@@ -144,6 +151,7 @@ class Operator:
         self.error_m = 0.0
         self.unverified = 0
         self._strange_ns: int | None = None
+        self._taken = False  # as the first strange state said
         self._past = Tally(0, 0, 0, 0)
         self._fates = (0, 0, 0)
 
@@ -218,7 +226,7 @@ class Operator:
         elif grant is None or keys is None:
             self._show(state)
         elif state.session != grant.session:
-            self._glance(now_ns)
+            self._glance(state, now_ns)
         elif not is_sealed(sealed, keys.to_console):
             self.unverified += 1
         elif state.tick > self._tick:
@@ -301,7 +309,7 @@ class Operator:
             and len(state.arms) > self.settings.arm
         )
 
-    def _glance(self, now_ns: int) -> None:
+    def _glance(self, state: RobotState, now_ns: int) -> None:
         """Note a state that is not our session's. Nobody has vouched for it: it is not shown.
 
         It counts by time, not by number, or a relay that lies could drown what the robot says.
@@ -309,9 +317,10 @@ class Operator:
         self.unverified += 1
         if self._strange_ns is None:
             self._strange_ns = now_ns
+            self._taken = state.session != NO_SESSION
         elif now_ns - self._strange_ns >= STRANGE_NS_MAX:
             self._grant = self._keys = None
-            self._events.append(Lost())
+            self._events.append(Lost(self._taken))
 
     def _show(self, state: RobotState) -> None:
         cause = Cause(state.cause) if state.cause in _CAUSES else Cause.NONE

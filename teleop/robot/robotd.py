@@ -28,7 +28,7 @@ from transport.io.curve import Doorman
 from transport.io.dialogue import Listener
 from transport.io.driver import CAUSES as SOCKET_CAUSES
 from transport.io.driver import open_driver
-from transport.io.keys import Device, Keyring, Role
+from transport.io.keys import Device, Identity, Keyring, Role
 from transport.io.link import Link, open_link
 from transport.io.process import Runtime, main
 from transport.io.seqpacket import SeqpacketServer
@@ -84,58 +84,8 @@ class Robotd:
         self._to_write: SimpleQueue[Persist] = SimpleQueue()
         self._written: deque[Persist] = deque()
         threading.Thread(target=self._write, name="store", daemon=True).start()
-        identity = keyring.identity(settings.identity)
-        runtime.keep(
-            Doorman(
-                runtime.loop,
-                runtime.context,
-                keyring,
-                DOORS,
-                lambda result: self._shaken[result].add(),
-            )
-        )
-        self._guard = runtime.keep(
-            Listener(
-                runtime,
-                keyring,
-                identity,
-                "guard",
-                settings.guard,
-                self._greet,
-                self._guarded,
-                self._refuse,
-            )
-        )
-        self._driver = runtime.keep(
-            open_driver(
-                settings.driver,
-                runtime,
-                keyring,
-                identity,
-                settings.robot.name,
-                self._measured,
-                self._driver_gone,
-                self._refuse,
-            )
-        )
-        self._bedside = runtime.keep(
-            SeqpacketServer(
-                runtime.loop,
-                runtime.path(f"bedside-{settings.robot.name}.sock"),
-                self._at_bedside,
-                on_refused=self._refuse,
-                newest=True,
-            )
-        )
-        ladder = LADDERS[Profile.NATIVE]
-        attach = Attach(
-            1, settings.robot.name, ladder.hold_ns // 1000, ladder.max_loop_ns // 1000, False
-        )
-        self._links: list[Link] = []
-        for link in settings.links:
-            self._links.append(
-                runtime.keep(open_link(link, attach, runtime, self._receive_commands))
-            )
+        self._open_doors(settings, runtime, keyring.identity(settings.identity))
+        self._links = self._open_links(settings, runtime)
         self._alarm = runtime.loop.alarm(self._time)
         self._due_ns = 0
         runtime.loop.every(TICK_NS, self._tick)
@@ -284,6 +234,62 @@ class Robotd:
         self._drain()
 
     # Start -------------------------------------------------------------------------------
+
+    def _open_doors(self, settings: RobotdSettings, runtime: Runtime, identity: Identity) -> None:
+        """Open the guard, the driver's socket and the bedside's."""
+        runtime.keep(
+            Doorman(
+                runtime.loop,
+                runtime.context,
+                self._keyring,
+                DOORS,
+                lambda result: self._shaken[result].add(),
+            )
+        )
+        self._guard = runtime.keep(
+            Listener(
+                runtime,
+                self._keyring,
+                identity,
+                "guard",
+                settings.guard,
+                self._greet,
+                self._guarded,
+                self._refuse,
+            )
+        )
+        self._driver = runtime.keep(
+            open_driver(
+                settings.driver,
+                runtime,
+                self._keyring,
+                identity,
+                settings.robot.name,
+                self._measured,
+                self._driver_gone,
+                self._refuse,
+            )
+        )
+        self._bedside = runtime.keep(
+            SeqpacketServer(
+                runtime.loop,
+                runtime.path(f"bedside-{settings.robot.name}.sock"),
+                self._at_bedside,
+                on_refused=self._refuse,
+                newest=True,
+            )
+        )
+
+    def _open_links(self, settings: RobotdSettings, runtime: Runtime) -> list[Link]:
+        """Attach to every relay."""
+        ladder = LADDERS[Profile.NATIVE]
+        attach = Attach(
+            1, settings.robot.name, ladder.hold_ns // 1000, ladder.max_loop_ns // 1000, False
+        )
+        return [
+            runtime.keep(open_link(link, attach, runtime, self._receive_commands))
+            for link in settings.links
+        ]
 
     def _boot(self, settings: RobotdSettings, keyring: Keyring) -> Agent:
         try:

@@ -279,9 +279,25 @@ def test_when_the_robot_no_longer_speaks_under_our_session_it_is_lost(granted):
     assert strange(STRANGE_NS_MAX // MS) == [], "one good state, and the time starts again"
     assert granted.operator.is_granted
     assert granted.operator.state is State.IDLE, "what nobody vouched for is not shown"
-    assert strange(4) == [Lost()]
+    assert strange(4) == [Lost(taken=False)]
     assert not granted.operator.is_granted
     assert granted.say() is None
+
+
+@pytest.mark.parametrize(
+    ("first", "then", "taken"),
+    [
+        (NO_SESSION, b"another!", False),  # the robot ended it; somebody was quicker to ask anew
+        (b"another!", b"another!", True),  # it was replaced: whoever took the robot has it
+        (b"another!", NO_SESSION, True),
+    ],
+)
+def test_a_lost_session_was_taken_if_another_followed_it_at_once(granted, first, then, taken):
+    events = granted.hear(sealed=False, session=first)
+    while not events:
+        granted.now_ns += 4 * MS
+        events = granted.hear(sealed=False, session=then)
+    assert [event for event in events if isinstance(event, Lost)] == [Lost(taken)]
 
 
 def test_a_liar_who_shouts_does_not_drown_the_robot(granted):
