@@ -16,7 +16,7 @@ from typing import Annotated, ClassVar, Literal
 
 import msgspec
 
-from transport.wire.codec import U8, U32, U63, Bin64, Message
+from transport.wire.codec import U8, U32, U63, Bin48, Bin64, Message
 
 #: A setpoint is refused by the driver when it answers a measurement older than this.
 VALID_FOR_US = 30_000
@@ -32,7 +32,9 @@ class Measure(Message, frozen=True):
     flags : `safety.messages.Driver` (simulated, enabled, braked)
     arm : which arm
     joints : joint positions, little-endian float64, rad or m
-    measured : X_BT, tip T in base B, with jaw (transport.wire.vector)
+    measured : measured_cp, X_BT, tip T in base B, with jaw (transport.wire.vector)
+    velocity : measured_cv of the tip in B (transport.wire.vector.Twist); zeros when not measured
+    rule : `safety.clamp.Rule` by which the driver holds this arm back, 0 when it follows
     """
 
     KIND: ClassVar[int] = 32
@@ -44,6 +46,8 @@ class Measure(Message, frozen=True):
     arm: U8
     joints: Annotated[bytes, msgspec.Meta(max_length=128)]
     measured: Bin64
+    velocity: Bin48
+    rule: U8
 
 
 class Servo(Message, frozen=True):
@@ -56,6 +60,7 @@ class Servo(Message, frozen=True):
     driver_tick : newest `Measure.driver_tick` that Trocar has seen from this arm
     valid_for_us : the driver refuses when its clock is past driver_tick + this
     setpoint : X_BT, tip T in base B, with jaw
+    velocity : of the setpoint in B, feed-forward for the drives (transport.wire.vector.Twist)
     energy : `safety.messages.Flags` CUT, COAG, BIPOLAR; others are zero
     tool : instrument asked for, 0 keeps the present one
     camera : the hands move the camera now
@@ -68,6 +73,7 @@ class Servo(Message, frozen=True):
     driver_tick: U63
     valid_for_us: U32
     setpoint: Bin64
+    velocity: Bin48
     energy: U8
     tool: U8
     camera: bool

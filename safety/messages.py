@@ -19,6 +19,7 @@ from transport.wire.codec import (
     U63,
     Bin8,
     Bin16,
+    Bin48,
     Bin64,
     Message,
     Name,
@@ -119,6 +120,8 @@ class CommandHead(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=1)
     tick_echo: U63
 
 
+#: Joint positions as the driver said them: sixteen at most.
+Joints = Annotated[bytes, msgspec.Meta(max_length=128)]
 #: Hop records as they came; at most what `transport.wire.codec.split` lets through.
 Hops = Annotated[bytes, msgspec.Meta(max_length=HOPS_BYTES_MAX)]
 
@@ -137,7 +140,13 @@ class ArmState(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fiel
         used, superseded before use, refused for age
     following : whether the setpoint follows the hand now
     measured : X_BT measured_cp, instrument tip T in the robot's base B, with jaw
-    setpoint : X_BT setpoint_cp
+    velocity : measured_cv of the tip in B (transport.wire.vector.Twist)
+    joints : measured_js, little-endian float64, rad or m; empty when the driver does not say
+    setpoint : X_BT setpoint_cp: what was applied
+    requested : X_BT that the hand asked for, before fixtures and limits
+    rule, fixture : `safety.clamp.Rule` that kept `setpoint` from `requested`, or the driver from
+        `setpoint`; with FIXTURE its number in the robot's table, from 1
+    filter_us : delay that the tremor filter adds for slow motion, 0 when it is off
     """
 
     arm: U8
@@ -150,7 +159,13 @@ class ArmState(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fiel
     late: U63
     following: bool
     measured: Bin64
+    velocity: Bin48
+    joints: Joints
     setpoint: Bin64
+    requested: Bin64
+    rule: U8
+    fixture: U8
+    filter_us: U32
 
 
 class RobotState(Message, frozen=True):
@@ -171,7 +186,7 @@ class RobotState(Message, frozen=True):
     """
 
     KIND: ClassVar[int] = 17
-    BYTES_MAX: ClassVar[int] = 2048
+    BYTES_MAX: ClassVar[int] = 4096
     kind: Literal[17]
     robot: Name
     boot: Bin8

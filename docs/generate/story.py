@@ -15,6 +15,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from docs.generate.fields import MESSAGES
+from safety.clamp import Rule
 from safety.driver import VALID_FOR_US, Measure, Servo, Stop
 from safety.grant import (
     Acceptance,
@@ -50,7 +51,7 @@ from safety.seal import seal
 from safety.state import Cause, State
 from transport.wire.codec import Message, Registry, encode
 from transport.wire.messages import Attach, Attached, Clock, Refused, encode_hop
-from transport.wire.vector import Setpoint, pack_joints, pack_setpoint
+from transport.wire.vector import STILL, Setpoint, Twist, pack_joints, pack_setpoint, pack_twist
 
 
 def secret(of: str) -> bytes:
@@ -142,7 +143,13 @@ ARM = ArmState(
     late=1,
     following=True,
     measured=pack_setpoint(TIP._replace(x=0.0099)),
+    velocity=pack_twist(Twist(0.031, 0.0, 0.0, 0.0, 0.0, 0.1)),
+    joints=pack_joints((0.5, -0.25, 0.125)),
     setpoint=pack_setpoint(TIP),
+    requested=pack_setpoint(TIP._replace(z=TIP.z - 0.004)),
+    rule=Rule.FIXTURE,
+    fixture=2,
+    filter_us=22_000,
 )
 STATE = RobotState(
     kind=17,
@@ -159,6 +166,16 @@ STATE = RobotState(
     arms=(ARM,),
     tag=NO_TAG,
 )
+
+
+def _idle(number: int) -> ArmState:
+    """An arm that nobody has moved."""
+    here = pack_setpoint(TIP)
+    return ArmState(
+        number, 0, 0, 0, b"", 0, 0, 0, False, here, pack_twist(STILL), b"", here, here, 0, 0, 0
+    )
+
+
 IDLE_STATE = msgspec.structs.replace(
     STATE,
     tick=1,
@@ -168,8 +185,8 @@ IDLE_STATE = msgspec.structs.replace(
     cause=Cause.BOOTED,
     driver=Driver(0),
     arms=(
-        ArmState(0, 0, 0, 0, b"", 0, 0, 0, False, pack_setpoint(TIP), pack_setpoint(TIP)),
-        ArmState(1, 0, 0, 0, b"", 0, 0, 0, False, pack_setpoint(TIP), pack_setpoint(TIP)),
+        _idle(0),
+        _idle(1),
     ),
     tag=None,
 )
@@ -203,6 +220,8 @@ MEASURED = Measure(
     arm=0,
     joints=pack_joints((0.5, -0.25, 0.125)),
     measured=ARM.measured,
+    velocity=ARM.velocity,
+    rule=0,
 )
 SERVO = Servo(
     kind=33,
@@ -211,6 +230,7 @@ SERVO = Servo(
     driver_tick=MEASURED.driver_tick,
     valid_for_us=VALID_FOR_US,
     setpoint=ARM.setpoint,
+    velocity=ARM.velocity,
     energy=Flags.COAG,
     tool=3,
     camera=False,

@@ -1,1 +1,1 @@
-"""Decide how a hand's motion becomes an instrument's: kernels, pure, shared by robot and simulator."""
+"""Decide how a hand's motion becomes an instrument's: kernels, shared by robot and simulator."""

@@ -10,13 +10,22 @@ from safety.gate import Admission
 from safety.limits import Limits, limit_step, rotation_angle
 from safety.messages import CAMERA, CLUTCH, ENERGY, ArmState, Command
 from teleop.robot.shape import Shape
-from transport.wire.vector import ORIGIN, Setpoint, is_finite, is_unit, pack_setpoint
+from transport.wire.vector import (
+    ORIGIN,
+    STILL,
+    Setpoint,
+    is_finite,
+    is_unit,
+    pack_setpoint,
+    pack_twist,
+)
 from transport.wire.vector import unpack_setpoint as unpack
 
 #: Orientation of hand and instrument may differ by this at a reference, as on the dVRK.
 ALIGNED_RAD = math.radians(5.0)
 #: An unlatched HOLD resumes only with the target this close to the held setpoint.
 NEAR_M, NEAR_RAD = 0.002, math.radians(2.0)
+_STILL = pack_twist(STILL)
 
 
 class Pending(NamedTuple):
@@ -37,6 +46,9 @@ class Arm:
         self._limits = limits
         self._shape = Shape(1.0)
         self.measured = ORIGIN
+        self.measured_velocity = _STILL
+        self.joints = b""
+        self.rule = 0
         self.setpoint = ORIGIN
         self.driver_tick = 0
         self.measured_ns: int | None = None
@@ -68,6 +80,9 @@ class Arm:
         if not (is_finite(measured) and is_unit(measured)):
             return False
         self.measured = measured
+        self.measured_velocity = message.velocity
+        self.joints = message.joints
+        self.rule = message.rule
         self.driver_tick = message.driver_tick
         self.measured_ns = now_ns
         return True
@@ -152,6 +167,7 @@ class Arm:
             driver_tick=self.driver_tick,
             valid_for_us=VALID_FOR_US,
             setpoint=pack_setpoint(self.setpoint),
+            velocity=_STILL,
             energy=power,
             tool=command.tool if command else 0,
             camera=bool(flags & CAMERA),
@@ -171,5 +187,11 @@ class Arm:
             late=self.late,
             following=self.following,
             measured=pack_setpoint(self.measured),
+            velocity=self.measured_velocity,
+            joints=self.joints,
             setpoint=pack_setpoint(self.setpoint),
+            requested=pack_setpoint(self.setpoint),
+            rule=self.rule,
+            fixture=0,
+            filter_us=0,
         )

@@ -14,7 +14,7 @@ from transport.io.process import Runtime, main
 from transport.io.seqpacket import SeqpacketClient
 from transport.wire.codec import Registry, encode
 from transport.wire.errors import WireError
-from transport.wire.vector import pack_setpoint
+from transport.wire.vector import STILL, pack_setpoint, pack_twist
 
 #: Fifteen seconds of one arm at 1 kHz.
 FLIGHT = 1 << 14
@@ -26,6 +26,7 @@ COUNTERS = (
 )
 COUNT_NS = 1_000_000_000
 
+_STILL = pack_twist(STILL)
 _REGISTRY = Registry((driver.Servo, driver.Stop))
 
 
@@ -87,6 +88,8 @@ class Simd:
                         arm=number,
                         joints=b"",
                         measured=pack_setpoint(arm.pose),
+                        velocity=_STILL,
+                        rule=0,
                     )
                 )
             )

@@ -187,7 +187,7 @@ def servo(
 ) -> Servo:
     """The setpoint that answers a measurement, or one `late_ns` before it."""
     tick = measure.driver_tick - late_ns
-    return Servo(33, arm, 7, tick, valid_us, pack_setpoint(to), 0, 0, False)
+    return Servo(33, arm, 7, tick, valid_us, pack_setpoint(to), bytes(48), 0, 0, False)
 
 
 # Given a driver ----------------------------------------------------------------------------

@@ -483,7 +483,9 @@ class TestNobodyHoldsTheRobot:
                     rogue.send(junk)
             for arm, pose in ((0, HOME._replace(x=NAN)), (0, HOME._replace(qw=2.0)), (9, HOME)):
                 with refused(room, "robot:measure"):
-                    rogue.send(encode(Measure(32, 1, 1, 6, arm, b"", pack_setpoint(pose))))
+                    rogue.send(
+                        encode(Measure(32, 1, 1, 6, arm, b"", pack_setpoint(pose), bytes(48), 0))
+                    )
             with refused(room, "robot:oversized"):
                 rogue.send(bytes(5000))
         room.start("simd")
@@ -557,7 +559,9 @@ class TestAHandFollows:
         path = str(theatre.run_dir / f"driver-{ROBOT}.sock")
         with refused(theatre, "robot:second"), seqpacket(path) as second:
             with contextlib.suppress(OSError):
-                second.send(encode(Measure(32, 1, 99, 6, 0, b"", pack_setpoint(ABOVE))))
+                second.send(
+                    encode(Measure(32, 1, 99, 6, 0, b"", pack_setpoint(ABOVE), bytes(48), 0))
+                )
             assert is_hung_up(second)
         follows_only_the_hand(theatre)
 

@@ -212,6 +212,8 @@ class Rig:
                 "arm": arm,
                 "joints": b"",
                 "measured": pack_setpoint(pose),
+                "velocity": bytes(48),
+                "rule": 0,
             }
             self.agent.receive_driver(Measure(**{**fields, **changes}), self.now_ns)
         self.drain()

@@ -789,7 +789,7 @@ def test_what_is_no_measurement_of_an_arm_we_have_is_counted():
     rig = Rig()
     rig.agent.receive_driver(Bedside(20, "reset"), rig.now_ns)
     pose = pack_setpoint(ORIGIN)
-    rig.agent.receive_driver(Measure(32, 1, 1, 1, 5, b"", pose), rig.now_ns)
+    rig.agent.receive_driver(Measure(32, 1, 1, 1, 5, b"", pose, bytes(48), 0), rig.now_ns)
     assert rig.agent.drive.refused == 2
 
 

@@ -65,7 +65,7 @@ def arm():
 
 
 def measure(arm, pose, now_ns=T0):
-    return arm.measure(Measure(32, 7, 1, 0, 0, b"", pack_setpoint(pose)), now_ns)
+    return arm.measure(Measure(32, 7, 1, 0, 0, b"", pack_setpoint(pose), bytes(48), 0), now_ns)
 
 
 def test_a_measurement_is_taken_whole_or_not_at_all(arm):

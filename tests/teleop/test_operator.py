@@ -75,7 +75,25 @@ class Console:
             "estop_seen": False,
             "driver": 7,
             "arms": tuple(
-                ArmState(n, seq, 1, 100_000, hops, seq, 0, 0, False, POSE, POSE)
+                ArmState(
+                    n,
+                    seq,
+                    1,
+                    100_000,
+                    hops,
+                    seq,
+                    0,
+                    0,
+                    False,
+                    POSE,
+                    bytes(48),
+                    b"",
+                    POSE,
+                    POSE,
+                    0,
+                    0,
+                    0,
+                )
                 for n in range(self.arms)
             ),
             "tag": NO_TAG if sealed else None,
@@ -388,7 +406,7 @@ def test_what_became_of_the_commands_is_counted_with_what_relays_dropped(granted
     for _ in range(10):
         granted.say()
     hops = encode_hop(1, 2, 3, merged=2, late=1)
-    arms = (ArmState(0, 10, 1, 0, hops, 5, 1, 1, True, POSE, POSE),)
+    arms = (ArmState(0, 10, 1, 0, hops, 5, 1, 1, True, POSE, bytes(48), b"", POSE, POSE, 0, 0, 0),)
     granted.hear(arms=arms)
     tally = granted.operator.tally
     assert (tally.sent, tally.admitted, tally.merged, tally.late) == (10, 5, 3, 2)
@@ -399,7 +417,9 @@ def test_what_became_of_the_commands_is_counted_with_what_relays_dropped(granted
 
 def test_the_error_is_the_distance_between_setpoint_and_tip(granted):
     away = pack_setpoint(ORIGIN._replace(x=0.003, y=0.004))
-    granted.hear(arms=(ArmState(0, 0, 1, 0, b"", 0, 0, 0, False, POSE, away),))
+    granted.hear(
+        arms=(ArmState(0, 0, 1, 0, b"", 0, 0, 0, False, POSE, bytes(48), b"", away, away, 0, 0, 0),)
+    )
     assert granted.operator.error_m == pytest.approx(0.005)
     assert granted.operator.measured == ORIGIN
 

@@ -50,7 +50,7 @@ class Console:
         """Receive a state: the robot's own, or one that only looks like it."""
         self.tick += 1
         pose = pack_setpoint(HOME)
-        arm = ArmState(0, 0, 0, 0, b"", 0, 0, 0, False, pose, pose)
+        arm = ArmState(0, 0, 0, 0, b"", 0, 0, 0, False, pose, bytes(48), b"", pose, pose, 0, 0, 0)
         state = RobotState(
             17, robot, bytes(8), self.tick, session, 1, 1, said.get("state", State.ARMED),
             said.get("cause", Cause.ALIGNED), False, 1, (arm,), NO_TAG,

@@ -17,7 +17,7 @@ FAR = HOME._replace(x=0.1)
 
 def servo(now_ns, pose=FAR, tick_ns=None):
     tick_ns = now_ns if tick_ns is None else tick_ns
-    return Servo(33, 0, 1, tick_ns, VALID_FOR_US, pack_setpoint(pose), 0, 0, False)
+    return Servo(33, 0, 1, tick_ns, VALID_FOR_US, pack_setpoint(pose), bytes(48), 0, 0, False)
 
 
 @pytest.fixture

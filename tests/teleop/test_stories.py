@@ -359,9 +359,9 @@ def motion_of(told):
     """What the driver was told when something changed: keep-alives repeat, and move nothing."""
     changed, last = [], b""
     for now_ns, data in told:
-        if data[-70:] != last:
+        if data[-120:] != last:
             changed.append((now_ns, data))
-        last = data[-70:]
+        last = data[-120:]
     return changed
 
 

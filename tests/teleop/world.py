@@ -31,7 +31,7 @@ from teleop.sim.arm import Refusal, SimulatedArm
 from tests.teleop.rig import NODE, SIGNER, p256
 from transport.link.pacing import Pacer
 from transport.wire.codec import Registry, encode
-from transport.wire.vector import Setpoint, pack_setpoint, unpack_setpoint
+from transport.wire.vector import STILL, Setpoint, pack_setpoint, pack_twist, unpack_setpoint
 
 US = 1_000
 ROBOT = "psm1"
@@ -194,7 +194,9 @@ class Simulator(Process):
             power = Driver.ENABLED if arm.enabled else Driver.BRAKED
             flags = power | (Driver.SIMULATED if self.simulated else Driver(0))
             pose = pack_setpoint(self.lies or arm.pose)
-            measured = Measure(32, now_ns, self.instance, flags, number, b"", pose)
+            measured = Measure(
+                32, now_ns, self.instance, flags, number, b"", pose, pack_twist(STILL), 0
+            )
             if not self.mute:
                 self.world.after(20 * US, self.world.robot.measured, encode(measured))
 

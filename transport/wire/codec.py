@@ -44,6 +44,7 @@ Text = Annotated[str, msgspec.Meta(max_length=200)]
 Bin8 = Annotated[bytes, msgspec.Meta(min_length=8, max_length=8)]
 Bin16 = Annotated[bytes, msgspec.Meta(min_length=16, max_length=16)]
 Bin32 = Annotated[bytes, msgspec.Meta(min_length=32, max_length=32)]
+Bin48 = Annotated[bytes, msgspec.Meta(min_length=48, max_length=48)]
 Bin64 = Annotated[bytes, msgspec.Meta(min_length=64, max_length=64)]
 
 

@@ -1,7 +1,8 @@
-"""How a pose with a jaw crosses the wire: eight little-endian float64 in one `bin`.
+"""How poses and velocities cross the wire: little-endian float64 in one `bin`.
 
-Order: position x y z in metres, orientation as a unit quaternion w x y z, jaw angle in radians.
-The frame is said where the value is used (X_CH: hand H in the clutch's frame C, ...).
+A pose with a jaw is eight: position x y z in metres, orientation as a unit quaternion w x y z, jaw
+angle in radians. A velocity is six: linear x y z in m/s, angular x y z in rad/s. The frame is said
+where the value is used (X_CH: hand H in the clutch's frame C, ...).
 """
 
 from __future__ import annotations
@@ -14,7 +15,10 @@ SETPOINT_BYTES = 64
 #: How far from 1 the squared norm of a quaternion may lie: float32 sources round to about 1e-7.
 UNIT_TOLERANCE = 1e-4
 
+TWIST_BYTES = 48
+
 _LAYOUT = struct.Struct("<8d")
+_TWIST_LAYOUT = struct.Struct("<6d")
 
 
 class Setpoint(NamedTuple):
@@ -42,6 +46,30 @@ def pack_setpoint(setpoint: Setpoint) -> bytes:
 def unpack_setpoint(data: bytes) -> Setpoint:
     """Read a setpoint from its 64 bytes; values are not judged (see `is_finite`, `is_unit`)."""
     return Setpoint._make(_LAYOUT.unpack(data))
+
+
+class Twist(NamedTuple):
+    """A velocity of a frame's origin and its rate of turn: m/s, rad/s."""
+
+    vx: float
+    vy: float
+    vz: float
+    wx: float
+    wy: float
+    wz: float
+
+
+STILL = Twist(0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
+
+
+def pack_twist(twist: Twist) -> bytes:
+    """Write a velocity as its 48 bytes."""
+    return _TWIST_LAYOUT.pack(*twist)
+
+
+def unpack_twist(data: bytes) -> Twist:
+    """Read a velocity from its 48 bytes; values are not judged."""
+    return Twist._make(_TWIST_LAYOUT.unpack(data))
 
 
 def is_finite(setpoint: Setpoint) -> bool:
