@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from safety.grant import Grant, GrantError, Role, sign
 from safety.profile import LADDERS, MS, Profile
 from teleop.robot.acceptance import accept, ladder_of
-from tests.teleop.rig import NODE, ROBOT, SIGNER, STRANGER, Rig
+from tests.world.rig import NODE, ROBOT, SIGNER, STRANGER, Rig
 
 BOOT = Rig().agent.boot
 LIMITS = Rig().settings.limits.digest()

@@ -17,7 +17,7 @@ from safety.seal import is_sealed
 from safety.state import Cause, State
 from teleop.robot.agent import Agent, Persist, RobotSettings
 from teleop.robot.drive import MEASURE_NS_MAX, SERVO_NS_MAX
-from tests.teleop.rig import NODE, ROBOT, SIGNER, START_NS, STRANGER, Rig, p256
+from tests.world.rig import NODE, ROBOT, SIGNER, START_NS, STRANGER, Rig, p256
 from transport.wire.codec import encode
 from transport.wire.messages import encode_hop
 from transport.wire.vector import ORIGIN, Setpoint, pack_setpoint

@@ -22,7 +22,7 @@ from safety.grant import (
 from safety.messages import NO_SESSION
 from safety.profile import LADDERS, MS, Profile
 from teleop.session.authority import ANSWER_NS_MAX, Authority
-from tests.teleop.rig import NODE, ROBOT, SIGNER, p256
+from tests.world.rig import NODE, ROBOT, SIGNER, p256
 from transport.wire.codec import Registry, encode
 
 T0 = 1_000_000_000_000

@@ -5,7 +5,7 @@ import pytest
 from safety.messages import Flags
 from safety.profile import LADDERS, MS, Profile
 from safety.state import Cause, State
-from tests.teleop.rig import Rig
+from tests.world.rig import Rig
 from transport.wire.vector import Setpoint
 
 LADDER_OF = {

@@ -12,7 +12,7 @@ from safety.state import Cause, State
 from teleop.console.ledger import Entry
 from teleop.console.operator import STRANGE_NS_MAX, Lost, Operator, OperatorSettings, Refused, Seen
 from teleop.console.script import SCRIPTS, Person
-from tests.teleop.rig import NODE, ROBOT, SIGNER, STRANGER, Rig, p256
+from tests.world.rig import NODE, ROBOT, SIGNER, STRANGER, Rig, p256
 from transport.wire.codec import Registry, encode
 from transport.wire.messages import Clock, encode_hop
 from transport.wire.vector import ORIGIN, pack_setpoint

@@ -16,8 +16,8 @@ from safety.state import Cause, State
 from teleop.relay import Verdict as Passed
 from teleop.robot.agent import Agent, To
 from teleop.robot.agent import Persist as Stored
-from tests.teleop.rig import NODE, SIGNER, p256
-from tests.teleop.world import ROBOT, US, Console, Wire, World
+from tests.world.rig import NODE, SIGNER, p256
+from tests.world.world import ROBOT, US, Console, Wire, World
 from transport.wire.codec import Registry, split
 from transport.wire.vector import ORIGIN, pack_setpoint, unpack_setpoint
 

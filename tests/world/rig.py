@@ -1,7 +1,7 @@
 """One robot on a bench: its agent, a driver that obeys at once, and a hand that says what it likes.
 
 No links and no latency: for stories told to the nanosecond, and for frames that no honest console
-would send. `tests.teleop.world` has the honest consoles.
+would send. `tests.world.world` has the honest consoles.
 """
 
 from __future__ import annotations

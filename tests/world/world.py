@@ -28,7 +28,7 @@ from teleop.relay import Relay
 from teleop.robot.agent import Agent, Judged, Persist, RobotSettings, To
 from teleop.session.authority import Answer, Authority
 from teleop.sim.arm import Refusal, SimulatedArm
-from tests.teleop.rig import NODE, SIGNER, p256
+from tests.world.rig import NODE, SIGNER, p256
 from transport.link.pacing import Pacer
 from transport.wire.codec import Registry, encode
 from transport.wire.vector import STILL, Setpoint, pack_setpoint, pack_twist, unpack_setpoint
