@@ -71,6 +71,7 @@ class NativedSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     ----------
     operator : what it asks for
     script : name in `teleop.console.script.SCRIPTS`
+    keys : board of a terminal's keys (`reads`, `keys`): then they are the hand, not the script
     link : the relay's
     session : CURVE endpoint of the session service
     session_server : its device in the key directory
@@ -83,6 +84,7 @@ class NativedSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     process: ProcessSettings
     operator: OperatorSettings
     script: str
+    keys: str = ""
     link: LinkSettings
     session: str
     session_server: str

@@ -1,6 +1,7 @@
 """The native console's hot process: a hand's commands out at their times, states in.
 
-Nothing is drawn here. A screen is another process, which reads this one's board.
+Nothing is drawn here. A screen is another process, which reads this one's board; and a keyboard is
+read there, where the terminal is: its keys come by a board as well.
 """
 
 from __future__ import annotations
@@ -8,6 +9,7 @@ from __future__ import annotations
 import secrets
 import sys
 import time
+from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
@@ -15,6 +17,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from safety.grant import VOCABULARY
 from safety.profile import LADDERS, MS, Profile
 from safety.state import State
+from teleop.console.hand import Device
+from teleop.console.keyboard import KeyboardHand
 from teleop.console.ledger import SLICES, Entry
 from teleop.console.operator import Lost, Operator, Refused, Seen
 from teleop.console.script import SCRIPTS, Person
@@ -22,8 +26,10 @@ from teleop.settings import NativedSettings
 from transport.io.dialogue import Caller
 from transport.io.keys import Keyring
 from transport.io.link import open_link
+from transport.io.mapping import Mapping
 from transport.io.process import Runtime, main
 from transport.link.pacing import Pacer
+from transport.telemetry.board import Board
 from transport.wire.codec import Registry
 from transport.wire.errors import WireError
 from transport.wire.messages import Attach
@@ -69,7 +75,7 @@ _REGISTRY = Registry(VOCABULARY)
 
 
 class Natived:
-    """One scripted hand at a native link."""
+    """One hand at a native link."""
 
     def __init__(self, settings: NativedSettings, runtime: Runtime) -> None:
         self._runtime = runtime
@@ -86,7 +92,7 @@ class Natived:
         self._operator = Operator(
             settings.operator,
             {name: _public(keyring, name) for name in settings.signers},
-            Person(SCRIPTS[settings.script], now_ns),
+            self._open_device(settings, now_ns),
         )
         self._run_ns = int(settings.seconds * 1e9)
         self._end_ns = 0
@@ -124,6 +130,16 @@ class Natived:
         self._alarm = runtime.loop.alarm(self._slot)
         runtime.loop.every(COUNT_NS, self._tick)
         runtime.ready()
+
+    def _open_device(self, settings: NativedSettings, now_ns: int) -> Device:
+        """Take the hand that is wanted: a script, or the keys of a terminal."""
+        self._keyboard: KeyboardHand | None = None
+        if not settings.keys:
+            return Person(SCRIPTS[settings.script], now_ns)
+        board = Board.attach(Mapping.open(Path(settings.keys)).view)
+        self._keys = board.gauge("reads"), board.gauge("keys")
+        self._keyboard = KeyboardHand(now_ns)
+        return self._keyboard
 
     def close(self) -> None:
         """Give the robot back."""
@@ -166,6 +182,9 @@ class Natived:
         if now_ns >= self._end_ns - LET_GO_NS:
             self._operator.let_go()
         intended_ns = pacer.next_ns
+        if self._keyboard is not None:
+            reads, keys = self._keys
+            self._keyboard.feed(keys.value, reads.value, now_ns)
         data = self._operator.to_send(intended_ns, now_ns)
         if data is not None:
             self._link.send(data)

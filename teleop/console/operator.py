@@ -38,13 +38,15 @@ from safety.messages import NO_SESSION, NO_TAG, Command, RobotState
 from safety.profile import MS, Profile
 from safety.seal import is_sealed, seal
 from safety.state import Cause, State
+from teleop.console.hand import Device, Hand
 from teleop.console.ledger import Entry, account
-from teleop.console.script import Hand, Person
 from transport.wire.codec import Message, Registry, encode, split
 from transport.wire.errors import WireError
 from transport.wire.messages import Hop, decode_hops
 from transport.wire.vector import Setpoint, pack_setpoint, unpack_setpoint
 
+#: A reading older than four seconds is written as that.
+AGE_NS_MAX = 0xFFFF_FFFF
 #: For so long only states without our session, and it is over.
 STRANGE_NS_MAX = 200 * MS
 #: Sent commands that are remembered until acknowledged: four seconds at 1 kHz.
@@ -73,7 +75,7 @@ class OperatorSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     arm: int = 0
     role: int = Role.SCRIPT
     rate_hz: int = 1000
-    scale: float = 0.5
+    scale: float = 0.2
     profile: int = Profile.AUTO
 
 
@@ -123,19 +125,19 @@ class Operator:
     ----------
     settings : what it asks for
     signers : public keys of the nodes whose grants are believed
-    person : the hand and its pedals
+    device : the hand and its pedals
     """
 
     def __init__(
         self,
         settings: OperatorSettings,
         signers: dict[str, Ed25519PublicKey],
-        person: Person,
+        device: Device,
     ) -> None:
         self.settings = settings
         self._key: EllipticCurvePrivateKey | None = None
         self._signers = signers
-        self._person = person
+        self._device = device
         self._grant: Grant | None = None
         self._keys: SessionKeys | None = None
         self._tick = 0
@@ -200,7 +202,7 @@ class Operator:
 
     def let_go(self) -> None:
         """Have the hand let go of the deadman, for good: what comes before a release."""
-        self._person.let_go()
+        self._device.let_go()
 
     def answered(self, message: Message) -> None:
         """Take the session service's answer."""
@@ -239,7 +241,7 @@ class Operator:
         grant, keys = self._grant, self._keys
         if grant is None or keys is None or self._tick == 0:
             return None
-        hand = self._person.reads(now_ns)
+        hand = self._device.reads(now_ns)
         self._seq += 1
         setpoint = pack_setpoint(hand.setpoint)
         previous, earlier = self._history
@@ -254,8 +256,8 @@ class Operator:
             tick_echo=self._tick,
             press_id=hand.press_id,
             clutch_id=hand.clutch_id,
-            input_seq=self._seq,
-            input_age=0,
+            input_seq=hand.input_seq,
+            input_age=min(hand.input_age_ns, AGE_NS_MAX),
             flags=hand.flags,
             seen_frame_id=0,
             mode=0,
@@ -334,7 +336,7 @@ class Operator:
         arm = state.arms[self.settings.arm]
         self.measured = measured = unpack_setpoint(arm.measured)
         instrument = unpack_setpoint(arm.setpoint)
-        self._person.sees(self.state, instrument, now_ns)
+        self._device.sees(self.state, instrument, now_ns)
         dx, dy, dz = (instrument[i] - measured[i] for i in range(3))
         self.error_m = (dx * dx + dy * dy + dz * dz) ** 0.5
         if not self._acknowledged < arm.seq <= self._seq:

@@ -10,11 +10,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import NamedTuple
 
 from safety.messages import Flags
 from safety.profile import MS
 from safety.state import State
+from teleop.console.hand import Hand
 from transport.wire.vector import Setpoint
 
 Path = Callable[[float], tuple[float, float, float]]
@@ -48,15 +48,6 @@ PATIENCE_NS = 300 * MS
 CLUTCH_NS = 50 * MS
 
 
-class Hand(NamedTuple):
-    """What the hand's device reads now."""
-
-    setpoint: Setpoint
-    flags: Flags
-    press_id: int
-    clutch_id: int
-
-
 class Person:
     """A scripted operator at one arm."""
 
@@ -70,6 +61,7 @@ class Person:
         self._pressed = False
         self._clutch_until_ns = now_ns
         self._clutched = False
+        self._reads = 0
         self._press_id = 0
         self._clutch_id = 1
         self._cycled = False
@@ -93,6 +85,7 @@ class Person:
         if moving and self._pressed:
             self._path_ns += now_ns - self._now_ns
         self._now_ns = now_ns
+        self._reads += 1
         self._operate_pedals(now_ns - self._since_ns, now_ns)
         flags = Flags.DEADMAN if self._pressed else Flags(0)
         clutched = now_ns < self._clutch_until_ns
@@ -103,7 +96,7 @@ class Person:
         self._clutched = clutched
         x, y, z = self._path(self._path_ns * 1e-9)
         setpoint = Setpoint(x, y, z, *self._orientation, 0.0)
-        return Hand(setpoint, flags, self._press_id, self._clutch_id)
+        return Hand(setpoint, flags, self._press_id, self._clutch_id, self._reads)
 
     def _operate_pedals(self, for_ns: int, now_ns: int) -> None:
         state = self._state

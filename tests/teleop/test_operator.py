@@ -136,7 +136,7 @@ def test_a_request_says_who_and_what_with_a_key_of_its_own(console):
     first, second = console.ask(11), console.ask(12)
     assert first.console_key == public_point(p256(11))
     assert first.console_key != second.console_key
-    assert (first.robot, first.period_us, first.scale) == (ROBOT, 1000, 0.5)
+    assert (first.robot, first.period_us, first.scale) == (ROBOT, 1000, 0.2)
     assert first.profile == Profile.AUTO
 
 
