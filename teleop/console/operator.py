@@ -356,6 +356,7 @@ class Operator:
                     up_ns=sum(hop.dwell_ns for hop in up),
                     robot_ns=arm.residence_ns,
                     down_ns=sum(hop.dwell_ns for hop in down),
+                    filter_ns=arm.filter_us * 1000,
                 )
             )
 

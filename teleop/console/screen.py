@@ -38,6 +38,7 @@ LABELS: Final = {
     "robot": "robot",
     "relay_down": "relay, down",
     "net": "network and kernels",
+    "filter": "tremor filter, beside it",
 }
 
 
@@ -171,6 +172,8 @@ def _ledger(now: View, before: View | None) -> Table:
     past = before.rtt if before else None
     _add_durations(table, "round trip", now.rtt, past, sum(now.over_budget.values()), "bold")
     for name in SLICES:
+        if name == "filter" and not now.dwell[name].max_ns:
+            continue
         past = before.dwell[name] if before else None
         label = f"  {LABELS[name]}"
         _add_durations(table, label, now.dwell[name], past, now.over_budget[name], "")

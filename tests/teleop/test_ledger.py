@@ -22,8 +22,8 @@ def test_slices_add_up_to_the_round_trip(console, up, robot, down, net):
         robot_ns=robot,
         down_ns=down,
     )
-    assert entry == Entry(received_ns - T0, console, up, robot, down, net)
-    assert sum(entry[1:]) == entry.rtt_ns
+    assert entry == Entry(received_ns - T0, console, up, robot, down, net, 0)
+    assert sum(entry[1:]) == entry.rtt_ns == entry.felt_ns
     assert entry.breaks_budget is (entry.rtt_ns > BUDGET_NS)
     assert getattr(entry, entry.culprit) == max(entry[1:])
 
@@ -38,11 +38,20 @@ def test_clocks_that_run_fast_elsewhere_never_make_the_network_negative(up, robo
 
 def test_each_slice_can_be_the_culprit():
     for name in SLICES:
-        slices = {"console": 1, "relay_up": 1, "robot": 1, "relay_down": 1, "net": 1}
+        slices = dict.fromkeys(SLICES, 1)
         slices[name] = 20 * MS
         entry = Entry(20 * MS + 4, **slices)
         assert entry.culprit == name
         assert entry.breaks_budget
+
+
+def test_the_filters_delay_is_felt_beside_the_round_trip():
+    times = {"intended_ns": T0, "sent_ns": T0, "received_ns": T0 + MS}
+    entry = account(**times, up_ns=0, robot_ns=0, down_ns=0, filter_ns=20 * MS)
+    assert entry.rtt_ns == entry.net == MS
+    assert entry.felt_ns == 21 * MS
+    assert entry.breaks_budget
+    assert entry.culprit == "filter"
 
 
 def test_the_entrys_fields_are_the_slices_in_order():

@@ -93,7 +93,7 @@ def test_the_console_sees_every_change_and_its_ledger_adds_up():
     assert (tally.lost, tally.merged, tally.late) == (0, 0, 0)
     assert len(console.entries) >= 120
     for entry in console.entries:
-        assert entry.rtt_ns == sum(entry[1:])
+        assert entry.felt_ns == sum(entry[1:])
         assert entry.rtt_ns <= 10 * MS
         assert not entry.breaks_budget
 
