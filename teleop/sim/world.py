@@ -7,6 +7,7 @@ motion, its axes are W's.
 
 from __future__ import annotations
 
+import math
 from typing import Final, NamedTuple
 
 Point = tuple[float, float, float]
@@ -36,10 +37,32 @@ PEGS: Final[tuple[Peg, ...]] = tuple(
 OBJECTS: Final = 6
 OBJECT_SIDE: Final = 0.010
 OBJECT_RADIUS: Final = 0.0016
+#: Its corners in O, in O's xy plane, m; between them run the three capsules.
+OBJECT_CORNERS: Final[tuple[Point, ...]] = tuple(
+    (OBJECT_SIDE / math.sqrt(3.0) * math.cos(a), OBJECT_SIDE / math.sqrt(3.0) * math.sin(a), 0.0)
+    for a in (math.pi / 2, math.pi * 7 / 6, math.pi * 11 / 6)
+)
+#: Linear reflectances, one an object, none like tissue: green, blue, yellow, white, cyan, violet.
+OBJECT_COLOURS: Final[tuple[Point, ...]] = (
+    (0.04, 0.40, 0.10),
+    (0.03, 0.13, 0.55),
+    (0.78, 0.56, 0.03),
+    (0.80, 0.80, 0.78),
+    (0.03, 0.45, 0.50),
+    (0.25, 0.07, 0.50),
+)
 
 SHAFT_RADIUS: Final = 0.0042
 WRIST_RADIUS: Final = 0.0033
 FINGER_RADIUS: Final = 0.0013
+#: A finger tapers from its joint to this.
+FINGER_TIP_RADIUS: Final = 0.0007
+
+
+#: The tissue is a square around the origin, this far to each side; nothing is seen beyond it.
+TISSUE_HALF: Final = 0.16
+#: Which tissue, of all that `teleop.sim.endoscope.tissue` can grow.
+TISSUE_SEED: Final = 1
 
 
 class View(NamedTuple):
@@ -50,4 +73,8 @@ class View(NamedTuple):
     fovy_deg: float
 
 
-ENDOSCOPE: Final = View((0.0, -0.115, 0.125), (0.0, 0.0, 0.004), 48.0)
+ENDOSCOPE: Final = View((0.0, -0.078, 0.128), (0.0, 0.004, 0.002), 42.0)
+#: Between the two lenses of a stereo endoscope.
+BASELINE: Final = 0.005
+#: The light's outlet as the camera sees it (right, down, forward): above the lens, to its left.
+LIGHT: Final[Point] = (-0.009, -0.012, 0.0)

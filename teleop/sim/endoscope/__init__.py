@@ -1,0 +1,1 @@
+"""Decide what the endoscope sees: one renderer for demo, training and tests, with exact labels."""
