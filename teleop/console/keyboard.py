@@ -95,6 +95,10 @@ _TOKEN = re.compile(
 #: What is asked of a terminal: event types (2) and every key as a code (8), unambiguous (1).
 KITTY_ON: Final = b"\x1b[>11u\x1b[?u"
 KITTY_OFF: Final = b"\x1b[<u"
+#: Whoever looks elsewhere holds no instrument: a terminal says so when asked to (xterm, 1004).
+FOCUS_ON: Final = b"\x1b[?1004h"
+FOCUS_OFF: Final = b"\x1b[?1004l"
+FOCUS_LOST: Final = b"\x1b[O"
 #: A sequence is never longer; a terminal that sends more in one is not understood.
 SEQUENCE_BYTES_MAX: Final = 32
 _PARTIAL = re.compile(rb"\x1b(?:\[[0-9;:?<>]*)?\Z")
@@ -150,6 +154,9 @@ class Keys:
     def _take(self, token: re.Match[bytes], now_ns: int) -> None:
         if token["kitty"]:
             self.reports_release = True
+            return
+        if token["plain"] == FOCUS_LOST:
+            self.release_all()
             return
         key, kind = _meaning(token)
         if key is None:

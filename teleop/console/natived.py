@@ -54,6 +54,8 @@ GAUGES = (
     "error_um",  #: distance between setpoint and measured tip, newest
     "error_um2",  #: sum of its squares while moving
     "error_n",  #: number of those
+    "rule",  #: `safety.clamp.Rule` that holds the arm back now, and its fixture
+    "fixture",
     "link_rtt_ns",
     "holds",  #: times that the robot fell to HOLD or below while moving
     *(f'over_budget{{slice="{name}"}}' for name in SLICES),
@@ -277,6 +279,8 @@ class Natived:
             "error_um": round(operator.error_m * 1e6),
             "error_um2": self._errors[0],
             "error_n": self._errors[1],
+            "rule": operator.rule,
+            "fixture": operator.fixture,
             "link_rtt_ns": estimate.rtt_ns if estimate else 0,
             "holds": self._holds,
         }

@@ -21,6 +21,7 @@ import msgspec
 from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
+from safety.clamp import Rule
 from safety.grant import (
     Denied,
     Grant,
@@ -53,6 +54,7 @@ STRANGE_NS_MAX = 200 * MS
 SENT = 4096
 
 _CAUSES = frozenset(Cause)
+_RULES = frozenset(Rule)
 _STATES = Registry((RobotState,))
 _GRANTS = Registry((Grant,))
 
@@ -151,6 +153,8 @@ class Operator:
         self.cause = Cause.NONE
         self.measured: Setpoint | None = None
         self.error_m = 0.0
+        self.rule = Rule.NONE
+        self.fixture = 0
         self.unverified = 0
         self._strange_ns: int | None = None
         self._taken = False  # as the first strange state said
@@ -338,6 +342,8 @@ class Operator:
         instrument = unpack_setpoint(arm.setpoint)
         self._device.sees(self.state, instrument, now_ns)
         dx, dy, dz = (instrument[i] - measured[i] for i in range(3))
+        self.rule = Rule(arm.rule) if arm.rule in _RULES else Rule.NONE
+        self.fixture = arm.fixture
         self.error_m = (dx * dx + dy * dy + dz * dz) ** 0.5
         if not self._acknowledged < arm.seq <= self._seq:
             return

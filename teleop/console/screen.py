@@ -14,6 +14,8 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
+from safety import clamp
+from safety.clamp import Rule
 from safety.state import WORDS, Cause, State
 from teleop.console.ledger import BUDGET_NS, SLICES
 from transport.telemetry.board import Board
@@ -90,6 +92,8 @@ class View(NamedTuple):
     granted: bool
     counts: dict[str, int]
     over_budget: dict[str, int]
+    rule: Rule
+    fixture: int
     error_mm: float
     rms_mm: float | None
     link_rtt_us: float
@@ -119,6 +123,8 @@ def view(board: Board) -> View:
         granted=bool(gauge("granted")),
         counts={name: gauge(name) for name in COUNTS},
         over_budget={name: gauge(f'over_budget{{slice="{name}"}}') for name in SLICES},
+        rule=Rule(gauge("rule")),
+        fixture=gauge("fixture"),
         error_mm=gauge("error_um") / 1000,
         rms_mm=math.sqrt(gauge("error_um2") / moving) / 1000 if moving else None,
         link_rtt_us=gauge("link_rtt_ns") / US,
@@ -160,7 +166,9 @@ def _headline(now: View, title: str) -> Text:
     why = WORDS[now.cause] if now.state is not State.ENGAGED else ""
     if not now.granted:
         why = "no session; asking for the robot"
-    return Text.assemble((title, "bold"), "   ", state, "  ", (why, "dim"))
+    clamped = clamp.WORDS[now.rule] + (f" ({now.fixture})" if now.fixture else "")
+    line = Text.assemble((title, "bold"), "   ", state, "  ", (why, "dim"))
+    return line.append(f"   {clamped}", style="yellow") if clamped else line
 
 
 def _ledger(now: View, before: View | None) -> Table:

@@ -6,6 +6,7 @@ import pytest
 from rich.console import Console as Terminal
 
 from safety.state import Cause, State
+from teleop.console.ledger import SLICES
 from teleop.console.natived import GAUGES, HISTOGRAMS
 from teleop.console.screen import Durations, View, in_line, on_screen, result, view
 from transport.telemetry.board import Board
@@ -111,7 +112,7 @@ def test_a_result_has_every_name_that_was_promised(board: Board):
     assert {"lost", "late", "merged", "tracking_rms_mm", "rtt_us", "dwell_us"} <= set(run)
     assert set(run["rtt_us"]) == {"p50", "p99", "p999", "max", "n"}
     assert run["rtt_us"]["p99"] == pytest.approx(640, rel=0.01)
-    assert set(run["dwell_us"]) == {"console", "relay_up", "robot", "relay_down", "net"}
+    assert set(run["dwell_us"]) == set(SLICES)
     assert run["dwell_us"]["robot"]["max"] == 40
     assert run["tracking_rms_mm"] == 0.01
     assert run["holds"] == 2
