@@ -1,0 +1,1 @@
+"""Networks that impair a link: a seeded model of one direction, and the sockets that apply it."""
