@@ -25,6 +25,6 @@ while True:
         case [1, 34, category]:  # rule 3: only clear, which is nil, enables
             enabled, goal, accepted = category is None, pose, now
     pose = (*(p + 0.3 * (g - p) for p, g in zip(pose[:3], goal, strict=False)), *goal[3:])
-    measure = [1, 32, now, instance, 2 | (4 if enabled else 8), 0, b"", POSE.pack(*pose)]
+    said = [1, 32, now, instance, 2 | (4 if enabled else 8), 0, b"", POSE.pack(*pose), bytes(48), 0]
     if select.select([], [robot], [], 0)[1]:  # never wait: what cannot leave now is old
-        robot.send(msgpack.packb(measure))
+        robot.send(msgpack.packb(said))

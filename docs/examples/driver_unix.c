@@ -14,7 +14,7 @@ static bool lost(void) { return errno != EAGAIN && errno != EINTR; }
 
 static void serve(struct arm *arm, int robot)
 {
-    uint8_t out[MEASURE_BYTES], in[MESSAGE_BYTES_MAX];
+    uint8_t out[MEASURE_BYTES], in[BYTES_MAX];
     for (int64_t due_ns = 0;;) {
         int64_t now_ns = advance(arm);
         if (now_ns >= due_ns) { /* never block: what cannot leave now is old */

@@ -32,7 +32,7 @@ int main(int argc, char **argv)
     zmq_connect(refusal, "inproc://refusal");
     if (argc != 4 || dial(robot, argv[1], argv[2], argv[3]) != 0)
         return fprintf(stderr, "usage: %s <endpoint> <robot's key> <secret file>\n", argv[0]), 2;
-    uint8_t out[MEASURE_BYTES], in[MESSAGE_BYTES_MAX];
+    uint8_t out[MEASURE_BYTES], in[BYTES_MAX];
     struct arm arm = power_up();
     for (int64_t due_ns = 0;;) { /* a lost connection needs no rule: the watchdog brakes */
         int64_t now_ns = advance(&arm);

@@ -132,6 +132,7 @@ COMMAND = Command(
     earlier=None,
     tag=NO_TAG,
 )
+MOVING = Twist(0.031, 0.0, 0.0, 0.0, 0.0, 0.1)
 ARM = ArmState(
     arm=0,
     seq=1042,
@@ -143,7 +144,7 @@ ARM = ArmState(
     late=1,
     following=True,
     measured=pack_setpoint(TIP._replace(x=0.0099)),
-    velocity=pack_twist(Twist(0.031, 0.0, 0.0, 0.0, 0.0, 0.1)),
+    velocity=pack_twist(MOVING),
     joints=pack_joints((0.5, -0.25, 0.125)),
     setpoint=pack_setpoint(TIP),
     requested=pack_setpoint(TIP._replace(z=TIP.z - 0.004)),

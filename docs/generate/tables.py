@@ -12,7 +12,7 @@ import msgspec
 from docs.generate import story, vectors
 from docs.generate.fields import BY_NAME, MESSAGES, VOCABULARIES, first_line, members, rows
 from docs.generate.hexview import annotate, plain
-from safety import deadline, grant, interlock, messages, profile, state
+from safety import clamp, deadline, grant, interlock, messages, profile, state
 from safety.gate import Verdict
 from teleop.node.config import LISTENERS, NodeConfig
 from teleop.robot import arm, engagement, robotd
@@ -125,6 +125,16 @@ def causes() -> str:
     return table(("number", "name", "what a screen says"), named)
 
 
+def rules() -> str:
+    """List what may keep an arm from where its hand asks it to be."""
+    words = {rule.value: clamp.WORDS[rule] for rule in clamp.Rule}
+    named = [
+        (value, f"`{name}`", said or "—", words[value] or "—")
+        for name, value, said in members(clamp.Rule)
+    ]
+    return table(("number", "name", "meaning", "what a screen says"), named)
+
+
 def refusals() -> str:
     """List why bytes are not a message."""
     found = errors.WireError.__subclasses__()
@@ -235,6 +245,7 @@ TABLES: dict[str, Callable[..., str]] = {
         fields,
         enum,
         causes,
+        rules,
         refusals,
         ladders,
         raises,

@@ -23,6 +23,7 @@ from docs.generate.story import (
     HAND,
     HOPS,
     KEYS,
+    MOVING,
     SEALED_COMMAND,
     SEALED_STATE,
     SIGNED_GRANT,
@@ -36,7 +37,7 @@ from transport.io.datagram import HEADER_BYTES, Direction, Sealer
 from transport.wire.codec import VERSION, encode
 from transport.wire.errors import BadField
 from transport.wire.messages import Clock
-from transport.wire.vector import pack_setpoint
+from transport.wire.vector import pack_setpoint, pack_twist
 
 
 def build() -> dict[str, Any]:
@@ -56,6 +57,7 @@ def build() -> dict[str, Any]:
         ],
         "refused": [_refusal(*row) for row in refusals()],
         "setpoint": {"numbers": list(HAND), "hex": pack_setpoint(HAND).hex()},
+        "velocity": {"numbers": list(MOVING), "hex": pack_twist(MOVING).hex()},
         "part": _part(),
         "session": _session(),
         "sealed": [

@@ -18,6 +18,7 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from docs.generate import FOLDER, render
 from docs.generate.fields import BY_NAME, MESSAGES, rows
 from docs.generate.vectors import in_fields
+from safety.clamp import WORDS, Rule
 from safety.grant import Grant, boot_id, derive, verify
 from safety.messages import TAG_BYTES, RobotState
 from safety.seal import is_sealed
@@ -25,7 +26,7 @@ from transport.io.datagram import Direction, Opener
 from transport.wire.codec import Registry, encode, split
 from transport.wire.errors import WireError
 from transport.wire.messages import decode_hops
-from transport.wire.vector import unpack_setpoint
+from transport.wire.vector import unpack_setpoint, unpack_twist
 
 VECTORS: dict[str, Any] = json.loads((FOLDER.parent / "vectors.json").read_text())
 REGISTRY = Registry(MESSAGES)
@@ -100,6 +101,21 @@ def test_a_refusal_is_refused_by_its_name(vector):
 def test_the_setpoint():
     vector = VECTORS["setpoint"]
     assert list(unpack_setpoint(bytes.fromhex(vector["hex"]))) == vector["numbers"]
+
+
+def test_the_velocity():
+    vector = VECTORS["velocity"]
+    assert list(unpack_twist(bytes.fromhex(vector["hex"]))) == vector["numbers"]
+
+
+def test_every_rule_is_explained():
+    text = (FOLDER.parent / "protocol.md").read_text()
+    for rule in Rule:
+        (row,) = re.findall(
+            rf"^\| {rule:d} \| `{rule.name}` \| (.+) \| (.+) \|$", text, re.MULTILINE
+        )
+        assert row[1] == (WORDS[rule] or "—")
+        assert set(row) != {"—"}
 
 
 def test_the_part_divides_into_message_and_hops():
