@@ -22,10 +22,13 @@ import msgspec
 from rich.console import Console as Terminal
 from rich.live import Live
 
+from teleop.console.endoscope import Endoscope
 from teleop.console.screen import View, in_line, in_the_end, on_screen, result, view
+from teleop.console.terminal import NoTerminalError
 from teleop.node import child
 from teleop.node.config import NodeConfig, load
 from teleop.node.errors import NodeError
+from teleop.node.operate import KeyBoard, operate
 from teleop.node.rundir import RunDir, base_path, default_path, keeper_of, tail
 from teleop.node.signals import Signals
 from teleop.node.slices import Wish, console_slice
@@ -69,16 +72,29 @@ def running_node(asked: Path | None, usual: Path) -> NodeConfig:
 
 
 def console(config: NodeConfig, wish: Wish, json_file: Path | None = None) -> int:
-    """Run a scripted console until its time is over or we are told to stop.
+    """Run a console until its time is over, its person ends it, or we are told to stop.
 
     Raises
     ------
-    ConsoleError : it got no robot; the text says why
+    ConsoleError : it got no robot, or no terminal to be operated from; the text says why
     """
     with Signals() as signals, Hand(config, wish) as hand:
-        show(hand, signals)
+        if hand.keys is None:
+            show(hand, signals)
+        else:
+            _operate(hand, hand.keys, config, signals)
         hand.finish(STOP_PATIENCE_S, json_file)
     return 0
+
+
+def _operate(hand: Hand, keys: KeyBoard, config: NodeConfig, signals: Signals) -> None:
+    endoscope = Endoscope(config.run_dir / "frames" / "endoscope.ring")
+    try:
+        operate(hand, keys, endoscope, signals, title_of(hand.wish))
+    except NoTerminalError as error:
+        raise ConsoleError(str(error)) from error
+    finally:
+        endoscope.close()
 
 
 class Hand:
@@ -89,11 +105,15 @@ class Hand:
         clear_stale()
         self._run_dir = RunDir(base_path() / f"{STALE}{os.getpid()}")
         self._run_dir.prepare()
-        settings = console_slice(config, wish, str(self._run_dir.path))
+        boards = self._run_dir.path / "boards"
+        self.keys = KeyBoard(boards / "keyboard.board") if wish.keyboard else None
+        settings = console_slice(
+            config, wish, str(self._run_dir.path), str(self.keys.path) if self.keys else ""
+        )
         name = settings.process.name
         path = self._run_dir.write(f"{name}.json", msgspec.json.encode(settings))
         self._log = self._run_dir.log_path(name)
-        self._board_path = self._run_dir.path / "boards" / f"{name}.board"
+        self._board_path = boards / f"{name}.board"
         self._board: Board | None = None
         self._child = child.start(["-m", "teleop.console.natived", str(path)], log=self._log)
         self.pidfd = os.pidfd_open(self._child.pid)
@@ -135,7 +155,8 @@ class Hand:
             _say(in_the_end(last))
         if json_file is not None and last is not None:
             wish = self.wish
-            about = {"link": wish.link, "script": wish.script, "rate_hz": wish.rate_hz}
+            script = "keyboard" if wish.keyboard else wish.script
+            about = {"link": wish.link, "script": script, "rate_hz": wish.rate_hz}
             run = {**about, "seconds": wish.seconds, **result(last)}
             data = msgspec.json.format(msgspec.json.encode(run), indent=2)
             json_file.write_bytes(data + b"\n")
@@ -158,7 +179,7 @@ def show(hand: Hand, signals: Signals, news: Callable[[], list[str]] = lambda: [
     ConsoleError : the hot process does not start
     """
     wish = hand.wish
-    title = f"{wish.script} over {wish.link}, {wish.rate_hz} Hz"
+    title = title_of(wish)
     terminal = Terminal()
     live = Live(console=terminal, auto_refresh=False) if terminal.is_terminal else None
     before: View | None = None
@@ -177,6 +198,12 @@ def show(hand: Hand, signals: Signals, news: Callable[[], list[str]] = lambda: [
             else:
                 _say(in_line(now, before))
             before = now
+
+
+def title_of(wish: Wish) -> str:
+    """Say what moves, how, and by how much."""
+    hand = "keyboard" if wish.keyboard else wish.script
+    return f"{hand} over {wish.link}, {wish.rate_hz} Hz, scale {wish.scale:g}"
 
 
 def _say(line: str) -> None:

@@ -42,6 +42,9 @@ class Wish(NamedTuple):
     device : its device in the node's key directory
     link : a word of `CARRIERS`
     script : a name of `teleop.console.script.SCRIPTS`
+    keyboard : a person's keys are the hand, not the script
+    scale : instrument motion per hand motion
+    arm : which of the robot's arms
     seconds : of motion; 0 until stopped
     patience_s : how long it asks for the robot
     yields : never take the robot from another console
@@ -51,6 +54,9 @@ class Wish(NamedTuple):
     device: str = "script"
     link: str = "udp"
     script: str = "figure8"
+    keyboard: bool = False
+    scale: float = 0.2
+    arm: int = 0
     rate_hz: int = 1000
     seconds: float = 0.0
     patience_s: float = 10.0
@@ -92,19 +98,26 @@ def process_slice(
     )
 
 
-def console_slice(config: NodeConfig, wish: Wish, run_dir: str) -> NativedSettings:
+def console_slice(config: NodeConfig, wish: Wish, run_dir: str, keys: str = "") -> NativedSettings:
     """Return what a scripted native console is told that uses this node.
 
     Parameters
     ----------
     run_dir : of the console's own; it outlives no console, whatever the node does
+    keys : the board of a person's keys, when those are the hand
     """
     return NativedSettings(
         process=process_slice(config, CONSOLE, wish.skew_seed, run_dir),
         operator=OperatorSettings(
-            console=wish.device, robot=config.robot.name, role=Role.SCRIPT, rate_hz=wish.rate_hz
+            console=wish.device,
+            robot=config.robot.name,
+            arm=wish.arm,
+            role=Role.SURGEON if wish.keyboard else Role.SCRIPT,
+            rate_hz=wish.rate_hz,
+            scale=wish.scale,
         ),
         script=wish.script,
+        keys=keys,
         link=_link(config, CARRIERS[wish.link], config.relay.console, wish.device),
         session=reachable(config.session.listen),
         session_server=config.session.identity,

@@ -1,0 +1,134 @@
+"""Lets a person move the robot from a terminal: keys to the console's hot process, a picture back.
+
+Keys are read `READS_HZ` times a second, whether or not anything was typed, and each reading is
+counted: readings that stop coming are a silent hand, and the robot holds.
+"""
+
+from __future__ import annotations
+
+import io
+import time
+from pathlib import Path
+from typing import Final, Protocol
+
+from rich.console import Console as Renderer
+from rich.console import RenderableType
+
+from teleop.console.endoscope import Endoscope
+from teleop.console.keyboard import BINDINGS, Key, Keys
+from teleop.console.mosaic import fit, lines
+from teleop.console.screen import View, on_screen
+from teleop.console.terminal import Terminal
+from teleop.node.signals import Signals
+from transport.io.mapping import Mapping
+from transport.telemetry.board import Board
+
+READS_HZ: Final = 100
+PICTURES_HZ: Final = 12
+TEXTS_HZ: Final = 4
+GAUGES: Final = ("reads", "keys")
+TEXT_ROWS: Final = 11
+_NAMES: Final = {row.key: row.name for row in BINDINGS}
+#: What a person may press, in the order in which it is needed.
+HELP: Final = (
+    ("move", (Key.DEADMAN,)),
+    ("x y", (Key.LEFT, Key.RIGHT, Key.AWAY, Key.NEAR)),
+    ("z", (Key.UP, Key.DOWN)),
+    ("roll", (Key.ROLL_LEFT, Key.ROLL_RIGHT)),
+    ("pitch", (Key.PITCH_UP, Key.PITCH_DOWN)),
+    ("yaw", (Key.YAW_LEFT, Key.YAW_RIGHT)),
+    ("jaw", (Key.CLOSE, Key.OPEN)),
+    ("clutch", (Key.CLUTCH,)),
+    ("E-STOP", (Key.ESTOP,)),
+    ("end", (Key.QUIT,)),
+)
+
+
+class Hot(Protocol):
+    """The console's hot process, as `teleop.node.console.Hand`."""
+
+    pidfd: int
+
+    @property
+    def runs(self) -> bool:
+        """Whether it runs still."""
+
+    def view(self) -> View | None:
+        """Look at its board."""
+
+
+class KeyBoard:
+    """The board on which a terminal's keys cross to the hot process."""
+
+    def __init__(self, path: Path) -> None:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        made: list[Board] = []
+        size = Board.size((), GAUGES)
+        Mapping.create(path, size, lambda view: made.append(Board.create(view, (), GAUGES)))
+        self.path = path
+        self._reads, self._keys = (made[0].gauge(name) for name in GAUGES)
+
+    def publish(self, keys: Key) -> None:
+        """Say which keys are held, as one more reading."""
+        self._keys.set(int(keys))
+        self._reads.set(self._reads.value + 1)
+
+
+def operate(hot: Hot, board: KeyBoard, endoscope: Endoscope, signals: Signals, title: str) -> None:
+    """Read keys and draw until the person ends it, the console does, or we are told to stop.
+
+    Raises
+    ------
+    NoTerminalError : there is none
+    """
+    keys, before = Keys(), None
+    next_picture_s = next_text_s = time.monotonic()
+    with Terminal() as terminal:
+        while not signals.wait(1 / READS_HZ, hot.pidfd) and hot.runs:
+            now_ns = time.monotonic_ns()
+            keys.feed(terminal.read(), now_ns)
+            held = keys.held(now_ns)
+            board.publish(held)
+            if Key.QUIT in held:
+                return
+            if now_ns * 1e-9 >= next_picture_s:
+                next_picture_s = now_ns * 1e-9 + 1 / PICTURES_HZ
+                _draw_picture(terminal, endoscope)
+            if now_ns * 1e-9 >= next_text_s:
+                next_text_s = now_ns * 1e-9 + 1 / TEXTS_HZ
+                now = hot.view()
+                _draw_text(terminal, now, before, title, held)
+                before = now
+
+
+def _draw_picture(terminal: Terminal, endoscope: Endoscope) -> None:
+    columns, rows = terminal.size
+    picture = endoscope.newest()
+    if picture is not None:
+        wide, high = fit(picture.shape[:2], columns, rows - TEXT_ROWS)
+        terminal.draw(lines(picture, wide, high))
+
+
+def _draw_text(
+    terminal: Terminal, now: View | None, before: View | None, title: str, held: Key
+) -> None:
+    columns, rows = terminal.size
+    shown: RenderableType = "starting" if now is None else on_screen(now, before, title)
+    renderer = Renderer(
+        file=io.StringIO(), width=columns, force_terminal=True, color_system="truecolor"
+    )
+    with renderer.capture() as capture:
+        renderer.print(shown)
+    text = [*capture.get().splitlines()[: TEXT_ROWS - 2], "", help_line(held)]
+    terminal.draw(text, top=rows - len(text))
+
+
+def help_line(held: Key) -> str:
+    """Name the keys; those that are held stand out."""
+    parts = []
+    for what, keys in HELP:
+        names = "".join(
+            f"\x1b[7m{_NAMES[key]}\x1b[27m" if key in held else _NAMES[key] for key in keys
+        )
+        parts.append(f"\x1b[2m{what}\x1b[22m {names}")
+    return "   ".join(parts)
