@@ -22,16 +22,16 @@ import msgspec
 from rich.console import Console as Terminal
 from rich.live import Live
 
-from teleop.console.endoscope import Endoscope
 from teleop.console.screen import View, in_line, in_the_end, on_screen, result, view
-from teleop.console.terminal import NoTerminalError
 from teleop.node import child
 from teleop.node.config import NodeConfig, load
+from teleop.node.endoscope import Endoscope
 from teleop.node.errors import NodeError
 from teleop.node.operate import KeyBoard, operate
 from teleop.node.rundir import RunDir, base_path, default_path, keeper_of, tail
 from teleop.node.signals import Signals
 from teleop.node.slices import Wish, console_slice
+from teleop.node.terminal import NoTerminalError
 from transport.io.mapping import Mapping
 from transport.telemetry.board import Board
 from transport.telemetry.header import TelemetryError

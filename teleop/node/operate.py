@@ -14,12 +14,12 @@ from typing import Final, Protocol
 from rich.console import Console as Renderer
 from rich.console import RenderableType
 
-from teleop.console.endoscope import Endoscope
 from teleop.console.keyboard import BINDINGS, Key, Keys
 from teleop.console.mosaic import fit, lines
 from teleop.console.screen import View, on_screen
-from teleop.console.terminal import Terminal
+from teleop.node.endoscope import Endoscope
 from teleop.node.signals import Signals
+from teleop.node.terminal import Terminal
 from transport.io.mapping import Mapping
 from transport.telemetry.board import Board
 

@@ -2,8 +2,8 @@
 
 Head, little endian, 96 bytes: u32 magic, u16 width, u16 height, u8 format, 7 bytes zero; the
 camera: seven float64 X_WC (position m, quaternion wxyz) and one float64 vertical field of view,
-rad; 16 bytes zero. The camera's frame C looks along +z, x to the right of the picture, y down; W is what
-its source calls the world. All NaN when the source does not know where its camera is.
+rad; 16 bytes zero. The camera's frame C looks along +z, x to the right of the picture, y down; W is
+what its source calls the world. All NaN when the source does not know where its camera is.
 
 Pixels: RGB24, rows from the top, no padding; or I420: the planes Y, U, V, the last two of half
 the width and height.
