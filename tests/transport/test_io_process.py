@@ -14,6 +14,7 @@ from transport.telemetry.board import Board
 from transport.telemetry.flight import FlightReader
 
 PROGRAM = """
+import os
 import sys
 import msgspec
 from transport.io.process import ProcessSettings, Runtime, main
@@ -46,8 +47,12 @@ def build(settings, runtime):
     runtime.loop.call_soon(lambda: print("running", flush=True))
     return App("app")
 
+def prepare(settings):
+    if settings.act == "say what prepare has":
+        print("fifo" if os.sched_getscheduler(0) else "ordinary", flush=True)
+
 if __name__ == "__main__":
-    sys.exit(main(Settings, build))
+    sys.exit(main(Settings, build, prepare))
 """
 
 
@@ -203,3 +208,9 @@ def test_it_outlives_its_parent(program, tmp_path):
         while os.path.exists(f"/proc/{orphan}") and time.monotonic() < ends_at:
             time.sleep(0.01)
     assert program.board().gauge("ready").value == 0
+
+
+def test_what_takes_seconds_is_prepared_before_real_time_rights(program):
+    program.start("say what prepare has", fifo=10)
+    program.wait_for("ordinary")
+    program.wait_for("running")

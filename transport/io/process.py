@@ -2,8 +2,8 @@
 
 Order
 -----
-settings -> real-time rights -> (lazily) board, ZMQ context -> `build` -> garbage collector off
--> loop -> close everything, newest first.
+settings -> `prepare` -> real-time rights -> (lazily) board, ZMQ context -> `build` -> garbage
+collector off -> loop -> close everything, newest first.
 
 Rules
 -----
@@ -11,6 +11,8 @@ Rules
 - SIGTERM and SIGINT end with code 0 after a clean close, even when they come during `build`.
 - An error nobody expected ends with code 1 and its traceback; the supervisor starts it anew.
 - The process is not tied to its parent: a dead supervisor stops no robot.
+- `prepare` is for what takes seconds of a core, such as compiling kernels: it runs at ordinary
+  priority, because seconds at a real-time one would be everybody else's.
 """
 
 from __future__ import annotations
@@ -173,7 +175,11 @@ class Runtime:
         return directory / name
 
 
-def main(settings_type: type[S], build: Callable[[S, Runtime], Closeable]) -> int:
+def main(
+    settings_type: type[S],
+    build: Callable[[S, Runtime], Closeable],
+    prepare: Callable[[S], None] = lambda _: None,
+) -> int:
     """Run a process file; return its exit code. ``argv[1]`` names the settings (JSON)."""
     stops: list[int] = []
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -184,6 +190,7 @@ def main(settings_type: type[S], build: Callable[[S, Runtime], Closeable]) -> in
         sys.stderr.write(f"{fault}\n")
         return EXIT_SETTINGS
     process = settings.process
+    prepare(settings)
     lacks = realtime.enter(process.fifo, process.nice)
     for lack in lacks:
         sys.stderr.write(f"{process.name}: no {lack.what}: {lack.cost}; {lack.remedy}\n")
