@@ -23,20 +23,22 @@ class Peg(NamedTuple):
 #: Remote centre of each arm, p_WB; R_WB is the identity. Arm 0 is the right hand's.
 BASES: Final[tuple[Point, ...]] = ((0.10, -0.06, 0.14), (-0.10, -0.06, 0.14))
 
-PEG_RADIUS: Final = 0.0015
+PEG_RADIUS: Final = 0.0011
 PEG_HEIGHT: Final = 0.012
-#: Six on each side, as in the FLS peg transfer, at two thirds of its size.
+#: Six on each side, as in the FLS peg transfer, at two thirds of its size: the left six first. So
+#: far apart that objects, as they are laid on them, do not touch.
 PEGS: Final[tuple[Peg, ...]] = tuple(
-    Peg(side * (0.022 + 0.016 * column), 0.014 * row - 0.014)
+    Peg(side * (0.022 + 0.018 * column), 0.016 * row - 0.016)
     for side in (-1, 1)
     for column in (0, 1)
     for row in (0, 1, 2)
 )
 
-#: An object is a rounded triangle around its origin: three capsules, its hole over a peg.
+#: An object is a rounded triangle around its origin: three capsules, its hole over a peg with
+#: 1.25 mm to spare on each side.
 OBJECTS: Final = 6
-OBJECT_SIDE: Final = 0.010
-OBJECT_RADIUS: Final = 0.0016
+OBJECT_SIDE: Final = 0.013
+OBJECT_RADIUS: Final = 0.0014
 #: Its corners in O, in O's xy plane, m; between them run the three capsules.
 OBJECT_CORNERS: Final[tuple[Point, ...]] = tuple(
     (OBJECT_SIDE / math.sqrt(3.0) * math.cos(a), OBJECT_SIDE / math.sqrt(3.0) * math.sin(a), 0.0)
