@@ -1,0 +1,102 @@
+"""simd: the driver and its arms, measured at 1 kHz. It may lie, fall silent, freeze and restart."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from safety.driver import Measure, Servo, Stop
+from safety.messages import Driver
+from safety.profile import MS
+from teleop.sim.arm import Refusal, SimulatedArm
+from tests.world.process import Process
+from tests.world.wire import US
+from transport.wire.codec import Registry, encode
+from transport.wire.vector import STILL, Setpoint, pack_setpoint, pack_twist
+
+if TYPE_CHECKING:
+    from tests.world.world import World
+
+#: One way over the driver's own socket (AF_UNIX, measured 9 us).
+SOCKET_NS = 20 * US
+_ASKED = Registry((Servo, Stop))
+
+#: What stands behind the driver: an arm at a time of the driver's own clock.
+Build = Callable[[int], SimulatedArm]
+
+
+class Simulator(Process):
+    """The driver of the robot.
+
+    Attributes
+    ----------
+    mute : it measures no more
+    lies : this pose is what it measures
+    frozen : its sensors repeat what they said when this was set
+    instance : differs after each start
+    """
+
+    def __init__(self, world: World, arms: int, *, simulated: bool, build: Build) -> None:
+        super().__init__(world)
+        self.arms = [build(self.now_ns()) for _ in range(arms)]
+        self.instance = 1
+        self.simulated = simulated
+        self.mute = False
+        self.lies: Setpoint | None = None
+        self.frozen: list[Setpoint] | None = None
+        self.heard: list[tuple[int, Servo | Stop]] = []
+        self.applied: list[tuple[int, Servo]] = []
+        self.every(MS, self.measure)
+
+    def freeze_sensors(self) -> None:
+        """Repeat the present pose from now on, with ticks that advance."""
+        self.frozen = [arm.pose for arm in self.arms]
+
+    def restart(self) -> None:
+        """Come up anew, on brakes."""
+        self.revive()
+        self.instance += 1
+        for arm in self.arms:
+            arm.stop(0, self.now_ns())
+        self.world.robot.gone()
+
+    def measure(self) -> None:
+        """Say what every arm does."""
+        now_ns, world = self.now_ns(), self.world
+        for number, arm in enumerate(self.arms):
+            arm.advance(now_ns)
+            power = Driver.ENABLED if arm.enabled else Driver.BRAKED
+            flags = power | (Driver.SIMULATED if self.simulated else Driver(0))
+            pose = self.lies or (self.frozen[number] if self.frozen else arm.pose)
+            measured = Measure(
+                kind=32,
+                driver_tick=now_ns,
+                instance=self.instance,
+                flags=flags,
+                arm=number,
+                joints=b"",
+                measured=pack_setpoint(pose),
+                velocity=_STILL,
+                rule=0,
+            )
+            if not self.mute:
+                world.after(SOCKET_NS, world.robot.measured, encode(measured))
+        world.witness.looks_at_arms()
+
+    def asked(self, data: bytes, epoch: int) -> None:
+        """Hear the robot's side; `epoch` is the robot's, for the witness alone."""
+        self.post(lambda: self._obey(data, epoch))
+
+    def _obey(self, data: bytes, epoch: int) -> None:
+        message, now_ns = _ASKED.decode(data), self.now_ns()
+        assert isinstance(message, Servo | Stop)
+        self.heard.append((self.world.now_ns, message))
+        if isinstance(message, Stop):
+            for arm in self.arms:
+                arm.stop(message.category, now_ns)
+        elif self.arms[message.arm].servo(message, now_ns) is Refusal.NONE:
+            self.applied.append((self.world.now_ns, message))
+            self.world.witness.drove(message, epoch)
+
+
+_STILL = pack_twist(STILL)
