@@ -75,8 +75,8 @@ class View(NamedTuple):
     fovy_deg: float
 
 
-ENDOSCOPE: Final = View((0.0, -0.078, 0.128), (0.0, 0.004, 0.002), 42.0)
+ENDOSCOPE: Final = View((0.0, -0.068, 0.106), (0.0, 0.002, 0.003), 44.0)
 #: Between the two lenses of a stereo endoscope.
 BASELINE: Final = 0.005
 #: The light's outlet as the camera sees it (right, down, forward): above the lens, to its left.
-LIGHT: Final[Point] = (-0.009, -0.012, 0.0)
+LIGHT: Final[Point] = (-0.010, -0.014, 0.0)

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from teleop.control.jit import jit
 from teleop.sim import world
+from teleop.sim.endoscope.tissue import height_at
 from teleop.sim.scene import ARMS_MAX, OBJECTS_MAX, Scene
 
 Floats = NDArray[np.float64]
@@ -62,16 +63,18 @@ BODIES_MAX: Final = len(INSTRUMENT) * ARMS_MAX + OBJECT_SIDES * OBJECTS_MAX
 assert BODIES_MAX < 255, "a cone's number is a byte, and 255 is nobody's"
 
 #: How a kind looks: linear reflectance rgb, share of metal, broad and sharp highlight, pattern.
-_PLAIN, _SHAFT, _JAW = 0.0, 1.0, 2.0
+_PLAIN, _SHAFT, _JAW, _WRIST = 0.0, 1.0, 2.0, 3.0
 LOOKS: Final[dict[Kind, tuple[float, ...]]] = {
     Kind.PEG: (0.74, 0.72, 0.66, 0.0, 0.10, 0.35, _PLAIN),
     Kind.OBJECT: (1.0, 1.0, 1.0, 0.0, 0.09, 0.16, _PLAIN),  # times its own colour
-    Kind.SHAFT: (0.050, 0.052, 0.056, 0.25, 0.10, 0.30, _SHAFT),
-    Kind.WRIST: (0.60, 0.60, 0.62, 0.9, 0.45, 1.4, _PLAIN),
-    Kind.LEFT_FINGER: (0.66, 0.66, 0.67, 0.9, 0.45, 1.6, _JAW),
-    Kind.RIGHT_FINGER: (0.66, 0.66, 0.67, 0.9, 0.45, 1.6, _JAW),
+    Kind.SHAFT: (0.020, 0.021, 0.024, 0.20, 0.10, 0.45, _SHAFT),
+    Kind.WRIST: (0.60, 0.61, 0.63, 0.95, 0.30, 1.4, _WRIST),
+    Kind.LEFT_FINGER: (0.68, 0.69, 0.71, 0.95, 0.35, 1.6, _JAW),
+    Kind.RIGHT_FINGER: (0.68, 0.69, 0.71, 0.95, 0.35, 1.6, _JAW),
 }
 
+#: A peg goes on so far under the tissue, m, so that none hangs in the air on a slope.
+_ROOT: Final = 0.002
 _CORNERS: Final[Floats] = np.array(world.OBJECT_CORNERS)
 _COLOURS: Final[Floats] = np.array(world.OBJECT_COLOURS)
 
@@ -82,10 +85,13 @@ def empty() -> Bodies:
     return Bodies(np.zeros((n, 8)), np.zeros(n, np.uint8), np.zeros(n, np.uint8), np.zeros((n, 7)))
 
 
-def pegs() -> Bodies:
-    """Stand the pegs on the field."""
-    radius, top = world.PEG_RADIUS, world.PEG_HEIGHT - world.PEG_RADIUS
-    rows = [(peg.x, peg.y, -0.002, peg.x, peg.y, top, radius, radius) for peg in world.PEGS]
+def pegs(heights: Floats) -> Bodies:
+    """Stand the pegs on the tissue (`teleop.sim.endoscope.tissue.heights`)."""
+    rows = []
+    for peg in world.PEGS:
+        foot = height_at(heights, peg.x, peg.y)
+        ends = (peg.x, peg.y, foot - _ROOT, peg.x, peg.y, foot + world.PEG_HEIGHT)
+        rows.append((*ends, world.PEG_RADIUS, world.PEG_RADIUS))
     count = len(rows)
     return Bodies(
         np.array(rows),

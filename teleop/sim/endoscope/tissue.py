@@ -16,6 +16,7 @@ from typing import Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from teleop.control.jit import jit
 from teleop.sim import world
 from teleop.sim.endoscope import vessels
 
@@ -29,15 +30,15 @@ TEXEL: Final = 0.00025
 WORK_RADIUS: Final = 0.055
 
 # Waves of the surface: how many, their lengths, their height together (one standard deviation).
-_WAVES, _WAVE_MIN, _WAVE_MAX, _WAVE_HEIGHT = 12, 0.015, 0.060, 0.0007
+_WAVES, _WAVE_MIN, _WAVE_MAX, _WAVE_HEIGHT = 14, 0.015, 0.055, 0.0008
 _WALL_STEEPNESS = 4.0  # 1/m: 20 mm up at 70 mm outside the work area
 
 #: Linear reflectances. Measured tissue is darker in green and blue than a screen suggests.
-_SEROSA = np.array((0.52, 0.155, 0.125))
-_PALE = np.array((0.66, 0.33, 0.26))
-_FAT = np.array((0.70, 0.43, 0.17))
-_ARTERY = np.array((0.30, 0.018, 0.022))
-_VEIN = np.array((0.16, 0.026, 0.050))
+_SEROSA = np.array((0.50, 0.115, 0.085))
+_PALE = np.array((0.62, 0.24, 0.18))
+_FAT = np.array((0.74, 0.42, 0.17))
+_ARTERY = np.array((0.27, 0.010, 0.014))
+_VEIN = np.array((0.13, 0.014, 0.030))
 
 
 class Tissue(NamedTuple):
@@ -80,32 +81,48 @@ def heights(seed: int = world.TISSUE_SEED, cell: float = CELL) -> Floats:
     radius = np.hypot(x, y)
     z -= z[radius < WORK_RADIUS].mean()
     outside = np.maximum(radius - WORK_RADIUS, 0.0)
-    return z * (1.0 + 40.0 * outside) + _WALL_STEEPNESS * outside**2
+    return z * (1.0 + 90.0 * outside) + _WALL_STEEPNESS * outside**2
 
 
 def grow(seed: int = world.TISSUE_SEED) -> Tissue:
     """Grow the whole tissue; about half a second of work."""
     rng = np.random.default_rng((seed, 1))
     size = len(_axis(TEXEL))
-    mottle = _clouds(rng, size, 0.020, 2.2)
-    fine = _clouds(rng, size, 0.003, 1.6)
+    mottle = _clouds(rng, size, 0.020, 2.6)
+    fine = _clouds(rng, size, 0.003, 2.0)
+    lobes = np.abs(_clouds(rng, size, 0.006, 3.0))  # fat lies in lobes: furrows between them
+    fat = _step(_clouds(rng, size, 0.030, 3.0) + 0.35 * lobes, 1.2, 2.1)
     colour = np.empty((size, size, 3))
     colour[:] = _SEROSA
-    _blend(colour, _PALE, 0.45 * _step(mottle, 0.2, 2.0))
-    _blend(colour, _FAT, 0.75 * _step(_clouds(rng, size, 0.030, 2.6), 0.9, 1.7))
-    colour *= (1.0 + 0.10 * mottle + 0.07 * fine)[..., None]
+    _blend(colour, _PALE, 0.6 * _step(mottle, -0.2, 1.8))
+    _blend(colour, _FAT, 0.8 * fat * (0.55 + 0.45 * _step(lobes, 0.0, 0.5)))
+    colour *= (1.0 + 0.08 * mottle + 0.045 * fine)[..., None]
     capillaries = _clouds(rng, size, 0.006, 2.4)
     _blend(colour, _ARTERY, 0.22 * np.exp(-((capillaries / 0.07) ** 2)))
     veins = vessels.draw(np.random.default_rng((seed, 2)), size, TEXEL, vessels.VEINS)
     _blend(colour, _VEIN, 0.55 * veins)
     arteries = vessels.draw(np.random.default_rng((seed, 3)), size, TEXEL, vessels.ARTERIES)
     _blend(colour, _ARTERY, 0.75 * arteries)
-    relief = 28e-6 * fine + 45e-6 * _clouds(rng, size, 0.0016, 1.4) + 180e-6 * (veins + arteries)
+    relief = 60e-6 * fine + 35e-6 * _clouds(rng, size, 0.0020, 1.7) + 180e-6 * (veins + arteries)
+    relief += 400e-6 * fat * _step(lobes, 0.0, 0.6)
     return Tissue(
         heights(seed),
         np.clip(colour, 0.0, 1.0).astype(np.float32),
         relief.astype(np.float32),
     )
+
+
+@jit
+def height_at(heights: Floats, x: float, y: float) -> float:
+    """Return the surface's height at x, y (W, m): bilinear in the grid, which holds them."""
+    half = 0.5 * (heights.shape[0] - 1) * CELL
+    u, v = (x + half) / CELL, (y + half) / CELL
+    i = min(max(int(u), 0), heights.shape[1] - 2)
+    j = min(max(int(v), 0), heights.shape[0] - 2)
+    a, b = u - i, v - j
+    near = heights[j, i] + a * (heights[j, i + 1] - heights[j, i])
+    far = heights[j + 1, i] + a * (heights[j + 1, i + 1] - heights[j + 1, i])
+    return near + b * (far - near)
 
 
 def _axis(cell: float) -> Floats:

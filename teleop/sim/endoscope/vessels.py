@@ -29,8 +29,8 @@ class Habit(NamedTuple):
     fork_chance: float
 
 
-ARTERIES: Final = Habit(9, 0.00075, 0.00016, 0.10, 0.030)
-VEINS: Final = Habit(6, 0.00125, 0.00025, 0.07, 0.022)
+ARTERIES: Final = Habit(14, 0.00080, 0.00016, 0.10, 0.030)
+VEINS: Final = Habit(9, 0.00120, 0.00025, 0.07, 0.022)
 STEP: Final = 0.0004  # m
 _BRANCHES_MAX = 400  # over all trees of a kind
 _STEPS_MAX = 500  # of one branch: 20 cm
