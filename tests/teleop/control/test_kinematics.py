@@ -4,6 +4,7 @@ import importlib
 import math
 import sys
 
+import numba
 import numpy as np
 import pytest
 from hypothesis import assume, given, settings
@@ -11,7 +12,6 @@ from hypothesis import strategies as st
 
 import teleop.control
 from teleop.control import kinematics, pose
-from teleop.control.jit import jit
 from teleop.control.kinematics import (
     LARGE_NEEDLE_DRIVER,
     MISS_M_MAX,
@@ -205,7 +205,7 @@ def test_clearance_stands_for_smallest_singular_value_and_condition_number():
 # Inverse -----------------------------------------------------------------------------------------
 
 
-@jit
+@numba.njit  # not cached: numba's cache does not see that a kernel of another file has changed
 def sweep(psm, qs, q_near, poses, found, errors):
     """There and back for every row of qs; q_near is one row for all, or one for each."""
     flawed = 0
@@ -426,7 +426,7 @@ def test_velocity_and_step_answer_numbers_with_numbers(q, other, dt_s, pace):
 twists = st.tuples(*[st.floats(-0.02, 0.02)] * 3, *[st.floats(-0.2, 0.2)] * 3).map(np.array)
 
 
-@given(joints(insertion_min=0.045), twists)
+@given(joints(insertion_min=0.08), twists)
 def test_away_from_singular_places_the_tip_gets_exactly_its_twist(q, twist):
     rate, status = feed(q, twist)
     got = tip_jacobian(q) @ rate
@@ -435,7 +435,8 @@ def test_away_from_singular_places_the_tip_gets_exactly_its_twist(q, twist):
         assert share == pytest.approx(1.0)
         got *= np.linalg.norm(twist) / np.linalg.norm(got)
     assert got == pytest.approx(twist, abs=1e-12)
-    assert bool(status & Status.SINGULAR) == (clearance(PSM, q) < PACE.slow_m)
+    assert clearance(PSM, q) > PACE.slow_m
+    assert not status & Status.SINGULAR
 
 
 @given(joints(insertion_min=0.05), twists)
