@@ -12,9 +12,11 @@ from typing import NoReturn
 
 from rich.console import Console
 
-from bench import attacks, demo, hostile, relay
+from bench import attacks, demo, hostile, relay, wan
 from bench.blocks import BLOCKS_MIN
 from bench.course import PARTS, Course
+from bench.netem import profile
+from bench.netem.stage import SHELLS
 from bench.stall import TARGETS
 
 INTERRUPTED = 130
@@ -36,6 +38,11 @@ def main(argv: Sequence[str] | None = None) -> int:
             chosen = tuple(arguments.attack or attacks.BY_NAME)
             links = tuple(arguments.link or hostile.LINKS)
             return hostile.run(_hostile(arguments), console, arguments.json, links, chosen)
+        if arguments.bench == "wan":
+            course = wan.Course(
+                arguments.profile, arguments.seconds, arguments.link, arguments.seed
+            )
+            return wan.run(course, console, arguments.json, arguments.trace)
         return relay.run(_course(arguments), console, arguments.json)
     except KeyboardInterrupt:
         console.print("interrupted: every process is ended, nothing was written")
@@ -82,7 +89,35 @@ def _parser() -> argparse.ArgumentParser:
     bad.add_argument("--attack", action="append", choices=sorted(attacks.BY_NAME), help="only it")
     bad.add_argument("--link", action="append", choices=hostile.LINKS, help="only this one")
     _add_course(bad, "3")
+    far = benches.add_parser(
+        "wan",
+        help="how a robot follows a hand through a bad network",
+        description=wan.__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    far.add_argument("--profile", type=_network, required=True, help=", ".join(profile.BY_NAME))
+    far.add_argument("--seconds", type=_wan_seconds, default=60.0, help="of the window (60)")
+    far.add_argument("--link", choices=sorted(SHELLS), default="udp", help="the console's (udp)")
+    far.add_argument("--seed", type=int, default=0, help="of network and clocks (0)")
+    far.add_argument("--json", type=Path, metavar="FILE", help="write the whole report there")
+    far.add_argument(
+        "--trace", type=Path, metavar="FILE", help="of the network; else beside --json"
+    )
     return parser
+
+
+def _network(name: str) -> profile.Profile:
+    try:
+        return profile.find(name)
+    except profile.UnknownProfile as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
+
+
+def _wan_seconds(text: str) -> float:
+    seconds = float(text)
+    if not 0.0 < seconds <= wan.SECONDS_MAX:
+        raise argparse.ArgumentTypeError(f"{text}: more than 0, at most {wan.SECONDS_MAX:g}")
+    return seconds
 
 
 def _add_course(bench: argparse.ArgumentParser, seconds: str) -> None:

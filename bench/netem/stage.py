@@ -48,6 +48,7 @@ RESET_AFTER_S = 1.0
 
 RINGS = {
     "sent": "natived",
+    "ack": "natived",
     "hand": "natived",
     "relay": "relayd",
     "command": "robotd",
@@ -135,6 +136,10 @@ class WanStage(Stage):
         self._port = 0
         self._stopped_s: float | None = None
         self._woken: dict[str, tuple[int, float]] = {}
+
+    def __enter__(self) -> WanStage:
+        super().__enter__()
+        return self
 
     @property
     def shell(self) -> str:
