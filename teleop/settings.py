@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+from typing import Annotated, Literal
+
 import msgspec
 
 from teleop.console.operator import OperatorSettings
@@ -49,12 +51,37 @@ class SimdSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     driver : path of robotd's driver socket
     arms : how many
     measure_rate_hz : how often it measures
+    model : "psm", with joints, masses and things to grip (needs MuJoCo), or "point", a tip
     """
 
     process: ProcessSettings
     driver: str
     arms: int = 1
     measure_rate_hz: int = 500
+    model: Literal["psm", "point"] = "point"
+
+
+class EndoscopedSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The slice of `endoscoped`, the simulated endoscope.
+
+    Parameters
+    ----------
+    width, height : of its picture, even
+    rate_hz : pictures a second
+    format : of `transport.media.picture.Format`, in lower case
+    camera : its number in frame ids
+    strip : whether the frame's number is drawn into the picture
+    right_m : the eye's place beside the endoscope's axis; of a stereo pair, the other's is minus it
+    """
+
+    process: ProcessSettings
+    width: Annotated[int, msgspec.Meta(ge=80, le=4096, multiple_of=2)] = 640
+    height: Annotated[int, msgspec.Meta(ge=80, le=4096, multiple_of=2)] = 360
+    rate_hz: Annotated[int, msgspec.Meta(ge=1, le=240)] = 30
+    format: Literal["rgb24", "i420"] = "rgb24"
+    camera: Annotated[int, msgspec.Meta(ge=0, le=0xFFFF)] = 0
+    strip: bool = True
+    right_m: float = 0.0
 
 
 class WebdSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

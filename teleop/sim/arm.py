@@ -1,33 +1,21 @@
 """A robot arm of the first order: its tip approaches the setpoint exponentially, within a speed.
 
 No dynamics and no joints: enough to feel the control path, and to be a driver that keeps the
-rules of safety.driver, its own watchdog included.
+rules of safety.driver, its own watchdog included. teleop.sim.psm is the arm with both.
 """
 
 from __future__ import annotations
 
 import math
-from enum import IntEnum
 from typing import NamedTuple
 
+from safety.clamp import Rule
 from safety.driver import Servo
-from safety.profile import MS
-from transport.wire.vector import Setpoint, unpack_setpoint
-
-#: No accepted setpoint for this long while enabled: controlled stop, brakes (the dVRK's value).
-WATCHDOG_NS = 30 * MS
+from teleop.sim.rules import WATCHDOG_NS, Refusal, judge
+from transport.wire.vector import STILL, Setpoint, unpack_setpoint
 
 #: Where the tip stands at power-on, m: above the middle of a workspace of 200 mm.
 HOME = Setpoint(0.0, 0.0, -0.10, 1.0, 0.0, 0.0, 0.0, 0.0)
-
-
-class Refusal(IntEnum):
-    """Why a setpoint was not taken."""
-
-    NONE = 0
-    BRAKED = 1
-    STALE = 2  #: it answers a measurement older than it says it is valid for
-    FUTURE = 3  #: it answers a measurement that was not made yet
 
 
 class Dynamics(NamedTuple):
@@ -49,6 +37,9 @@ class SimulatedArm:
     def __init__(self, now_ns: int, dynamics: Dynamics = Dynamics()) -> None:  # noqa: B008
         self._dynamics = dynamics
         self.pose = HOME
+        self.velocity = STILL
+        self.joints: tuple[float, ...] = ()
+        self.rule = Rule.NONE
         self._setpoint = HOME
         self._now_ns = now_ns
         self._accepted_ns = now_ns
@@ -56,16 +47,15 @@ class SimulatedArm:
         self.refused = [0] * len(Refusal)
         self.watchdog_trips = 0
 
+    @property
+    def braked(self) -> bool:
+        """Whether the brakes are on: this arm has no other way to stand."""
+        return not self.enabled
+
     def servo(self, servo: Servo, now_ns: int) -> Refusal:
         """Take a setpoint, or say why not."""
         self.advance(now_ns)
-        refusal = Refusal.NONE
-        if not self.enabled:
-            refusal = Refusal.BRAKED
-        elif now_ns > servo.driver_tick + servo.valid_for_us * 1000:
-            refusal = Refusal.STALE
-        elif servo.driver_tick > now_ns:
-            refusal = Refusal.FUTURE
+        refusal = judge(servo, now_ns, enabled=self.enabled)
         self.refused[refusal] += 1
         if refusal is Refusal.NONE:
             self._setpoint = unpack_setpoint(servo.setpoint)

@@ -186,7 +186,7 @@ def _joint(
 
 
 def _links(arm: int, number: int, psm: Psm) -> Iterator[str]:
-    """What of the arm can touch: the shaft, and the wrist between its two axes."""
+    """Write what of the arm can touch: the shaft, and the wrist between its two axes."""
     if DRIVES[number].name == "roll":
         yield _capsule(f"0 0 {-psm.tool} 0 0 0", world.SHAFT_RADIUS, "still", _ARM << arm)
     if DRIVES[number].name == "wrist_pitch":
@@ -206,7 +206,7 @@ def _actuators(arms: int) -> Iterator[str]:
     yield "</actuator>"
 
 
-# Private: what lies and stands ---------------------------------------------------------------------
+# Private: what lies and stands --------------------------------------------------------------------
 
 
 def _asset(ground: Ground) -> Iterator[str]:
@@ -243,7 +243,7 @@ def _still(ground: Ground) -> Iterator[str]:
         yield _capsule(ends, world.PEG_RADIUS, "still", _STILL)
 
 
-# Private: text -------------------------------------------------------------------------------------
+# Private: text ------------------------------------------------------------------------------------
 
 
 def _capsule(ends: str, radius: float, surface: str, group: int, mass: str = ' mass="0"') -> str:

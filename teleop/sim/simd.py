@@ -1,33 +1,44 @@
-"""The simulator's process: a simulated arm behind the driver protocol, like any robot's driver."""
+"""The simulator's process: simulated arms behind the driver protocol, like any robot's driver."""
 
 from __future__ import annotations
 
+import importlib
 import secrets
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING, Final
 
 from safety import driver
 from safety.messages import Driver
 from teleop.settings import SimdSettings
-from teleop.sim.arm import Refusal, SimulatedArm
+from teleop.sim.arm import SimulatedArm
+from teleop.sim.rules import Refusal, SimulatedDriver
+from teleop.sim.scene import BYTES_MAX, pack
 from transport.io.process import Runtime, main
 from transport.io.seqpacket import SeqpacketClient
+from transport.io.shm_ring import RingWriter
 from transport.wire.codec import Registry, encode
 from transport.wire.errors import WireError
-from transport.wire.vector import STILL, pack_setpoint, pack_twist
+from transport.wire.vector import pack_joints, pack_setpoint, pack_twist
+
+if TYPE_CHECKING:
+    from teleop.sim.field import Field
 
 #: Fifteen seconds of one arm at 1 kHz.
-FLIGHT = 1 << 14
-FIELDS = ("t_ns", "arm", "seq", "refusal")
-COUNTERS = (
+FLIGHT: Final = 1 << 14
+FIELDS: Final = ("t_ns", "arm", "seq", "refusal")
+COUNTERS: Final = (
     *(f'servo_total{{refusal="{refusal.name.lower()}"}}' for refusal in Refusal),
     "watchdog_total",
     "malformed_total",
 )
-COUNT_NS = 1_000_000_000
+#: Of the model with physics: the engine's warnings, time not made up for, the task's score.
+GAUGES: Final = ("physics_warnings", "physics_lost_ns", "task_placed", "task_dropped", "task_ns")
+COUNT_NS: Final = 1_000_000_000
+SCENE_RATE_HZ: Final = 60
+SCENE_SLOTS: Final = 4
 
-_STILL = pack_twist(STILL)
-_REGISTRY = Registry((driver.Servo, driver.Stop))
+_REGISTRY: Final = Registry((driver.Servo, driver.Stop))
 
 
 class Simd:
@@ -36,10 +47,16 @@ class Simd:
     def __init__(self, settings: SimdSettings, runtime: Runtime) -> None:
         self._clock = runtime.clock
         now_ns = self._clock.now_ns()
-        self._arms = tuple(SimulatedArm(now_ns) for _ in range(settings.arms))
+        self._field = _field(settings, now_ns)
+        self._arms: tuple[SimulatedDriver, ...] = (
+            self._field.arms
+            if self._field is not None
+            else tuple(SimulatedArm(now_ns) for _ in range(settings.arms))
+        )
         self._instance = secrets.randbits(48) + 1
-        board = runtime.open_board(COUNTERS)
+        board = runtime.open_board(COUNTERS, GAUGES)
         self._counters = tuple(board.counter(name) for name in COUNTERS)
+        self._gauges = tuple(board.gauge(name) for name in GAUGES)
         self._flight = runtime.flight("servo", FIELDS, FLIGHT)
         self._malformed = 0
         self._robot = runtime.keep(
@@ -49,11 +66,24 @@ class Simd:
         )
         runtime.loop.every(1_000_000_000 // settings.measure_rate_hz, self._measure)
         runtime.loop.every(COUNT_NS, self._count)
+        if self._field is not None:
+            self._show(self._field, runtime)
         runtime.ready()
 
     def close(self) -> None:
         """Brake."""
         self._lost()
+
+    def _show(self, field: Field, runtime: Runtime) -> None:
+        """Publish what there is to see, for as long as the process lives."""
+        path = runtime.path("frames/scene.ring")
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        ring = runtime.keep(RingWriter(path, SCENE_SLOTS, BYTES_MAX))
+
+        def publish() -> None:
+            ring.publish(pack(field.scene()), 0, 0)
+
+        runtime.loop.every(1_000_000_000 // SCENE_RATE_HZ, publish)
 
     def _asked(self, data: bytes) -> None:
         now_ns = self._clock.now_ns()
@@ -77,7 +107,7 @@ class Simd:
         now_ns = self._clock.now_ns()
         for number, arm in enumerate(self._arms):
             arm.advance(now_ns)
-            power = Driver.ENABLED if arm.enabled else Driver.BRAKED
+            power = Driver.ENABLED if arm.enabled else Driver.BRAKED if arm.braked else Driver(0)
             self._robot.send(
                 encode(
                     driver.Measure(
@@ -86,10 +116,10 @@ class Simd:
                         instance=self._instance,
                         flags=Driver.SIMULATED | power,
                         arm=number,
-                        joints=b"",
+                        joints=pack_joints(arm.joints),
                         measured=pack_setpoint(arm.pose),
-                        velocity=_STILL,
-                        rule=0,
+                        velocity=pack_twist(arm.velocity),
+                        rule=arm.rule,
                     )
                 )
             )
@@ -99,7 +129,38 @@ class Simd:
         trips = sum(arm.watchdog_trips for arm in self._arms)
         for counter, total in zip(self._counters, (*totals, trips, self._malformed), strict=True):
             counter.add(total - counter.value)
+        if self._field is not None:
+            field, score = self._field, self._field.score
+            values = (field.warnings, field.lost_ns, *score)
+            for gauge, value in zip(self._gauges, values, strict=True):
+                gauge.set(value)
+
+
+def prepare(settings: SimdSettings) -> None:
+    """Compile what the model needs, before the process takes its rights."""
+    if settings.model == "psm":
+        warm()
+
+
+def warm() -> None:
+    """Compile the kernels of the model with physics, or find them in the cache."""
+    importlib.import_module("teleop.sim.psm").warm()
+
+
+def _field(settings: SimdSettings, now_ns: int) -> Field | None:
+    """Make the model with physics, if it is asked for; the other needs no engine."""
+    if settings.model != "psm":
+        return None
+    try:
+        from teleop.sim.field import Field
+    except ModuleNotFoundError as error:
+        if error.name != "mujoco":
+            raise
+        raise SystemExit(
+            'MuJoCo is not installed: pip install "trocar[sim]", or [sim] model = "point"'
+        ) from None
+    return Field(settings.arms, now_ns)
 
 
 if __name__ == "__main__":
-    sys.exit(main(SimdSettings, Simd))
+    sys.exit(main(SimdSettings, Simd, prepare))

@@ -1,0 +1,350 @@
+"""Decides each drive's torque: a smooth reference, followed; a stop with a ramp; brakes.
+
+From setpoint to torque
+-----------------------
+    setpoint's joints  --(1)-->  smooth  --(2)-->  reference  --(3)-->  torque
+
+1. The newest setpoint is sampled once a step and averaged over 4 steps, twice: a triangle of
+   7 steps. It is late by exactly `DELAY_STEPS`, whatever moves how; setpoints of 250, 500 or
+   1000 Hz give the same ramp without steps in it; and one that stands still is met exactly, after
+   7 steps. Nothing is extrapolated.
+2. Within the joints' speeds the reference is the smooth path, untouched. What leaps is followed at
+   `RATES` and `DECELERATIONS`, by the largest speed from which it can still stop in time.
+3. PD against the reference, with gravity and Coriolis forces compensated, no more than the drive
+   gives. The speed fed forward is the setpoint's own as far as the path bears it out, else the
+   path's: a speed that is said of a setpoint that stands moves nothing.
+
+Stops are ramps of the reference: all joints slow down together, so the tip stays on its path.
+A brake is a lock with the drive's torque as its strength: it closes under the load it finds, holds
+stiffly, and slips beyond its strength.
+"""
+
+from __future__ import annotations
+
+import math
+from enum import IntEnum
+from typing import Final, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from teleop.control.jit import jit
+from teleop.sim.model import DOFS, DRIVES, JOINTS, STEP_NS
+
+Array = NDArray[np.float64]
+
+#: Six joints and the jaw, as setpoints name them; the drives have two fingers for the jaw.
+AXES: Final = JOINTS + 1
+JAW: Final = JOINTS
+STEP_S: Final = STEP_NS * 1e-9
+
+#: The triangle: two averages over 4 steps, the longest period of setpoints in common use.
+WEIGHTS: Final = (1 / 16, 2 / 16, 3 / 16, 4 / 16, 3 / 16, 2 / 16, 1 / 16)
+TAPS: Final = len(WEIGHTS)
+DELAY_STEPS: Final = 3
+#: The tip follows a setpoint by this much: the triangle's delay. Setpoints are taken when they
+#: come, and count from the next step on: up to a millisecond more, half of one on average.
+STATED_DELAY_S: Final = DELAY_STEPS * STEP_S
+
+#: rad/s, m/s: yaw, pitch, insertion, roll, wrist pitch, wrist yaw, jaw. The outer three are chosen
+#: so that 0.5 m/s, the fastest tip of safety.limits' defaults, can be followed 0.17 m from the
+#: remote centre; the others are the dVRK's (1080 deg/s, jaw 720 deg/s).
+RATES: Final = (3.0, 3.0, 0.6, 18.85, 18.85, 18.85, 12.57)
+#: rad/s^2, m/s^2: from its rate a joint stands within `STOP_S`.
+DECELERATIONS: Final = (30.0, 30.0, 6.0, 190.0, 190.0, 190.0, 126.0)
+STOP_S: Final = 0.100
+#: What that is at the tip, 0.1 m or more from the remote centre: at least this.
+TIP_DECELERATION: Final = 3.0
+#: After the reference stands, until the brakes close: the arm itself has come to rest.
+SETTLE_STEPS: Final = 20
+
+#: The smooth path may change its speed this many times faster than a joint can: a setpoint that
+#: came a millisecond late is not a leap.
+_ROUGH: Final = 4.0
+#: How far a speed that was said may differ from the path's and be believed.
+_BELIEF: Final = 0.5
+
+#: Nominal inertia at each drive, kg m^2, kg: `DRIVES` half-way in, about the remote centre.
+INERTIA: Final = (0.080, 0.080, 0.715, 6.5e-4, 3.2e-4, 3.1e-4, 1.0e-4, 1.0e-4)
+#: 25 Hz, critically damped: the highest that 1 kHz and half of the nominal inertia leave stable.
+_OMEGA: Final = 2.0 * math.pi * 25.0
+STIFFNESS: Final = tuple(inertia * _OMEGA * _OMEGA for inertia in INERTIA)
+DAMPING: Final = tuple(2.0 * inertia * _OMEGA for inertia in INERTIA)
+TORQUE_MAX: Final = tuple(drive.torque_max for drive in DRIVES)
+_FRICTION: Final = tuple(drive.damping for drive in DRIVES)
+
+
+class Mode(IntEnum):
+    """What an arm's drives do; higher permits more motion."""
+
+    BRAKED = 0  #: brakes on, no power
+    BRAKING = 1  #: slowing down under power, then brakes
+    EASING = 2  #: slowing down under power, then standing
+    STANDING = 3  #: at rest under power; follows nothing
+    FOLLOWING = 4  #: follows setpoints
+
+
+class Event(IntEnum):
+    """What changes it."""
+
+    POWER_OFF = 0  #: stop of category 0, or a fault
+    STOP = 1  #: category 1
+    HALT = 2  #: category 2
+    SILENCE = 3  #: no accepted setpoint for too long
+    STANDSTILL = 4  #: the ramp has ended and the arm has settled
+    CLEAR = 5  #: the one event that raises
+
+
+TABLE: Final[dict[Mode, dict[Event, Mode]]] = {
+    Mode.BRAKED: {
+        Event.POWER_OFF: Mode.BRAKED,
+        Event.STOP: Mode.BRAKED,
+        Event.HALT: Mode.BRAKED,
+        Event.CLEAR: Mode.FOLLOWING,
+    },
+    Mode.BRAKING: {
+        Event.POWER_OFF: Mode.BRAKED,
+        Event.STOP: Mode.BRAKING,
+        Event.HALT: Mode.BRAKING,
+        Event.STANDSTILL: Mode.BRAKED,
+        Event.CLEAR: Mode.FOLLOWING,
+    },
+    Mode.EASING: {
+        Event.POWER_OFF: Mode.BRAKED,
+        Event.STOP: Mode.BRAKING,
+        Event.HALT: Mode.EASING,
+        Event.STANDSTILL: Mode.STANDING,
+        Event.CLEAR: Mode.FOLLOWING,
+    },
+    Mode.STANDING: {
+        Event.POWER_OFF: Mode.BRAKED,
+        Event.STOP: Mode.BRAKING,
+        Event.HALT: Mode.STANDING,
+        Event.CLEAR: Mode.FOLLOWING,
+    },
+    Mode.FOLLOWING: {
+        Event.POWER_OFF: Mode.BRAKED,
+        Event.STOP: Mode.BRAKING,
+        Event.HALT: Mode.EASING,
+        Event.SILENCE: Mode.BRAKING,
+        Event.CLEAR: Mode.FOLLOWING,
+    },
+}
+
+
+class State(NamedTuple):
+    """What the kernels keep, one column an axis (a drive in `lock`): rad, m, and a second less.
+
+    Parameters
+    ----------
+    targets, speeds : (TAPS, AXES) float64, the newest samples of setpoints and their speeds
+    path : (AXES,) float64, their average, one step ago
+    reference, rate : (AXES,) float64, where the arm shall be, and how fast that moves
+    fed : (AXES,) float64, the speed that is fed forward
+    lock : (DOFS,) float64, where the brakes hold
+    """
+
+    targets: Array
+    speeds: Array
+    path: Array
+    reference: Array
+    rate: Array
+    fed: Array
+    lock: Array
+
+
+class Drives:
+    """The drives of one arm, braked at first.
+
+    Parameters
+    ----------
+    q : (DOFS,) float64, where the joints stand
+    """
+
+    def __init__(self, q: Array) -> None:
+        self.mode = Mode.BRAKED
+        self.is_limited = False  # the reference lags behind its path
+        self.saturated_steps = 0  # for how long a joint's drive has given all it may
+        self._steps_at_rest = 0
+        self._state = State(
+            targets=np.zeros((TAPS, AXES)),
+            speeds=np.zeros((TAPS, AXES)),
+            path=np.zeros(AXES),
+            reference=np.append(q[:JOINTS], q[JOINTS] + q[JOINTS + 1]),
+            rate=np.zeros(AXES),
+            fed=np.zeros(AXES),
+            lock=q.copy(),
+        )
+        self._target = np.zeros(AXES)
+        self._speed = np.zeros(JOINTS)
+        self._is_said = False
+        self._rest()
+
+    @property
+    def reference(self) -> Array:
+        """Where the arm shall be now: (AXES,) float64, rad and m; not to be written."""
+        return self._state.reference
+
+    def aim(self, target: Array, speed: Array | None) -> None:
+        """Take a setpoint's joints and jaw, (AXES,), and the joints' speeds, (JOINTS,), if said."""
+        self._target[:] = target
+        self._is_said = speed is not None
+        if speed is not None:
+            self._speed[:] = speed
+
+    def apply(self, event: Event, q: Array, bias: Array) -> None:
+        """Change the mode; `q` and `bias` : (DOFS,), where the joints stand and what they bear."""
+        old, self.mode = self.mode, TABLE[self.mode][event]
+        self._steps_at_rest = 0
+        if self.mode is Mode.BRAKED and old is not Mode.BRAKED:
+            close(self._state, q, bias)
+        if self.mode is Mode.FOLLOWING:
+            if old is Mode.BRAKED:
+                self._state.reference[:JOINTS] = q[:JOINTS]
+                self._state.rate[:] = 0.0
+            self._rest()
+
+    def step(self, q: Array, qd: Array, bias: Array, out: Array) -> bool:
+        """Write the torques for the next step into `out`; return whether the arm has come to rest.
+
+        Parameters
+        ----------
+        q, qd : (DOFS,) float64, joints as measured, rad, m, rad/s, m/s
+        bias : (DOFS,) float64, N m, N: torques that gravity and Coriolis forces ask for
+        """
+        if self.mode is Mode.BRAKED:
+            brake(self._state, q, qd, out)
+            return False
+        if self.mode is Mode.FOLLOWING:
+            self.is_limited = follow(self._state, self._target, self._speed, self._is_said)
+        elif slow(self._state):
+            self._steps_at_rest += 1
+        saturated = track(self._state, q, qd, bias, out)
+        self.saturated_steps = self.saturated_steps + 1 if saturated else 0
+        return self._steps_at_rest == SETTLE_STEPS
+
+    def _rest(self) -> None:
+        """Let the path stand where the reference is; what still moves is braked."""
+        self._target[:] = self._state.reference
+        self._state.targets[:] = self._state.path[:] = self._state.reference
+        self._state.speeds[:] = 0.0
+        self._speed[:] = 0.0
+        self._is_said = False
+        self.is_limited = False
+
+
+@jit
+def follow(state: State, target: Array, speed: Array, is_said: bool) -> bool:
+    """Move the reference one step along the smoothed path; tell whether it had to lag behind.
+
+    Parameters
+    ----------
+    target : (AXES,) float64, the newest setpoint's joints and jaw
+    speed : (JOINTS,) float64, its joints' speeds, if `is_said`
+    """
+    lags = False
+    for axis in range(AXES):
+        last = state.targets[0, axis]
+        for tap in range(TAPS - 1, 0, -1):
+            state.targets[tap, axis] = state.targets[tap - 1, axis]
+            state.speeds[tap, axis] = state.speeds[tap - 1, axis]
+        state.targets[0, axis] = target[axis]
+        said_here = is_said and axis != JAW
+        state.speeds[0, axis] = speed[axis] if said_here else (target[axis] - last) / STEP_S
+        path = said = 0.0
+        for tap in range(TAPS):
+            path += WEIGHTS[tap] * state.targets[tap, axis]
+            said += WEIGHTS[tap] * state.speeds[tap, axis]
+        moved = (path - state.path[axis]) / STEP_S
+        state.path[axis] = path
+        band = _BELIEF * abs(moved)
+        ahead = min(moved + band, max(moved - band, said))
+        lags = _approach(state, axis, path, ahead) or lags
+    return lags
+
+
+@jit
+def _approach(state: State, axis: int, path: float, ahead: float) -> bool:
+    """Bring one axis' reference to its path, at once if it may; tell whether it may not."""
+    reference, rate = state.reference[axis], state.rate[axis]
+    change = DECELERATIONS[axis] * STEP_S
+    needed = (path - reference) / STEP_S
+    if abs(needed) <= RATES[axis] and abs(needed - rate) <= _ROUGH * change:
+        state.reference[axis], state.rate[axis], state.fed[axis] = path, needed, ahead
+        return False
+    # The speed, relative to the path's, from which it stops on the path in whole steps.
+    way = path - reference
+    closing = (
+        math.sqrt(0.25 * change * change + 2.0 * DECELERATIONS[axis] * abs(way)) - 0.5 * change
+    )
+    wish = ahead + math.copysign(closing, way)
+    wish = min(RATES[axis], max(-RATES[axis], wish))
+    rate = min(rate + change, max(rate - change, wish))
+    state.reference[axis] = reference + rate * STEP_S
+    state.rate[axis] = state.fed[axis] = rate
+    return True
+
+
+@jit
+def slow(state: State) -> bool:
+    """Slow the reference down for one step, all axes together; tell whether it stands."""
+    left_s = 0.0
+    for axis in range(AXES):
+        left_s = max(left_s, abs(state.rate[axis]) / DECELERATIONS[axis])
+    share = 1.0 - STEP_S / left_s if left_s > STEP_S else 0.0
+    for axis in range(AXES):
+        rate = share * state.rate[axis]
+        state.reference[axis] += 0.5 * (state.rate[axis] + rate) * min(STEP_S, left_s)
+        state.rate[axis] = state.fed[axis] = rate
+    return left_s == 0.0
+
+
+@jit
+def track(state: State, q: Array, qd: Array, bias: Array, out: Array) -> bool:
+    """Write the torques that follow the reference; tell whether a joint asks for too much."""
+    saturated = False
+    for drive in range(DOFS):
+        where, fast = _wanted(state, drive)
+        torque = (
+            bias[drive]
+            + STIFFNESS[drive] * (where - q[drive])
+            + DAMPING[drive] * (fast - qd[drive])
+            + _FRICTION[drive] * fast
+        )
+        limit = TORQUE_MAX[drive]
+        if abs(torque) > limit:
+            torque = math.copysign(limit, torque)
+            saturated = saturated or drive < JOINTS  # a closed jaw always presses
+        out[drive] = torque
+    return saturated
+
+
+@jit
+def close(state: State, q: Array, bias: Array) -> None:
+    """Close the brakes under the load they find, where joints stand; fingers keep their grip."""
+    for drive in range(DOFS):
+        where, _ = _wanted(state, drive)
+        load = bias[drive] if drive < JOINTS else STIFFNESS[drive] * (where - q[drive])
+        state.lock[drive] = q[drive] + load / STIFFNESS[drive]
+    for axis in range(AXES):
+        state.rate[axis] = state.fed[axis] = 0.0
+
+
+@jit
+def brake(state: State, q: Array, qd: Array, out: Array) -> None:
+    """Write the torques of closed brakes; beyond their strength the lock slips along."""
+    for drive in range(DOFS):
+        limit = TORQUE_MAX[drive]
+        stretch = limit / STIFFNESS[drive]
+        if drive < JOINTS:
+            state.lock[drive] = min(q[drive] + stretch, max(q[drive] - stretch, state.lock[drive]))
+        torque = STIFFNESS[drive] * (state.lock[drive] - q[drive]) - DAMPING[drive] * qd[drive]
+        out[drive] = min(limit, max(-limit, torque))
+
+
+@jit
+def _wanted(state: State, drive: int) -> tuple[float, float]:
+    """Give where a drive shall be and how fast: each finger opens by half of the jaw."""
+    if drive < JOINTS:
+        return state.reference[drive], state.fed[drive]
+    return 0.5 * state.reference[JAW], 0.5 * state.fed[JAW]

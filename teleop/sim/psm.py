@@ -1,0 +1,210 @@
+"""A PSM-like arm behind the driver protocol: setpoints become joints, rules become modes.
+
+Rules beside those of teleop.sim.rules
+--------------------------------------
+1. Of all setpoints of a step the newest is used.
+2. What no joints reach is accepted, but not followed: the arm holds the last that they did, and
+   says so.
+3. Clear moves nothing: the arm stands under power where it is, and follows from there.
+4. A fault closes the brakes, and clear does not open them: the simulator has to start anew.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+import numpy as np
+
+from safety.clamp import Rule
+from safety.driver import Servo
+from teleop.control import kinematics
+from teleop.control.kinematics import LARGE_NEEDLE_DRIVER, Pace, Status
+from teleop.sim.drive import DELAY_STEPS, JAW, RATES, Array, Drives, Event, Mode
+from teleop.sim.model import JOINTS
+from teleop.sim.rules import WATCHDOG_NS, Refusal, judge
+from transport.wire.vector import Setpoint, Twist, unpack_setpoint, unpack_twist
+
+PACE: Final = Pace(rates=RATES[:JOINTS])
+#: A drive that gives all it may for longer than this is said to; shorter is a jolt.
+SATURATED_STEPS: Final = 2 * DELAY_STEPS
+
+_STOPS: Final = {None: Event.CLEAR, 0: Event.POWER_OFF, 1: Event.STOP, 2: Event.HALT}
+
+
+class PsmArm:
+    """One arm of a field; `now_ns` is the driver's own clock.
+
+    Parameters
+    ----------
+    q, qd, bias, torque : (DOFS,) float64, the field's: read, read, read, written
+    advance : lets the field's time pass
+    """
+
+    def __init__(
+        self,
+        q: Array,
+        qd: Array,
+        bias: Array,
+        torque: Array,
+        advance: Callable[[int], None],
+        now_ns: int,
+    ) -> None:
+        self.advance = advance
+        self.refused = [0] * len(Refusal)
+        self.watchdog_trips = 0
+        self._q, self._qd, self._bias, self._torque = q, qd, bias, torque
+        self._drives = Drives(q)
+        self._accepted_ns = now_ns
+        self._servo: Servo | None = None  # accepted, and not used yet
+        self._setpoint = b""  # the last that was used
+        self._status = Status.OK
+        self._is_faulty = False
+        self._pose = np.zeros(7)
+        self._target = self._drives.reference.copy()
+        self._speed = np.zeros(JOINTS)
+        self._twist = np.zeros(6)
+        self._jacobian = np.zeros((6, JOINTS))
+
+    @property
+    def enabled(self) -> bool:
+        """Whether the arm follows setpoints."""
+        return self._drives.mode is Mode.FOLLOWING
+
+    @property
+    def braked(self) -> bool:
+        """Whether the brakes are on, or will be as soon as the arm stands."""
+        return self._drives.mode <= Mode.BRAKING
+
+    @property
+    def mode(self) -> Mode:
+        """What the drives do."""
+        return self._drives.mode
+
+    @property
+    def joints(self) -> tuple[float, ...]:
+        """Joints and jaw as measured: rad, the third in m."""
+        return (*self._q[:JOINTS].tolist(), self._jaw)
+
+    @property
+    def pose(self) -> Setpoint:
+        """X_BT by forward kinematics of the measured joints, and the jaw."""
+        kinematics.forward(LARGE_NEEDLE_DRIVER, self._q, self._pose)
+        return Setpoint._make((*self._pose.tolist(), self._jaw))
+
+    @property
+    def velocity(self) -> Twist:
+        """Velocity of the tip in B, by the measured joints' speeds."""
+        kinematics.jacobian(LARGE_NEEDLE_DRIVER, self._q, self._jacobian)
+        return Twist._make((self._jacobian @ self._qd[:JOINTS]).tolist())
+
+    @property
+    def rule(self) -> Rule:
+        """What holds the arm back, the gravest first."""
+        if not self.enabled:
+            return Rule.NONE
+        if self._status & Status.UNREACHABLE:
+            return Rule.UNREACHABLE
+        if self._status & Status.JOINT_LIMIT:
+            return Rule.JOINT
+        if self._status & Status.SINGULAR or (self._drives.is_limited and self._is_near_singular()):
+            return Rule.SINGULAR
+        if self._drives.saturated_steps > SATURATED_STEPS:
+            return Rule.TORQUE
+        return Rule.SPEED if self._drives.is_limited else Rule.NONE
+
+    def points(self, out: Array) -> None:
+        """Write what there is to draw: (6, 3) float64, m, in B; see `kinematics.points`."""
+        kinematics.points(LARGE_NEEDLE_DRIVER, self._q, self._jaw, out)
+
+    def servo(self, servo: Servo, now_ns: int) -> Refusal:
+        """Take a setpoint, or say why not."""
+        self.advance(now_ns)
+        refusal = judge(servo, now_ns, enabled=self.enabled)
+        self.refused[refusal] += 1
+        if refusal is Refusal.NONE:
+            self._servo = servo
+            self._accepted_ns = now_ns
+        return refusal
+
+    def stop(self, category: int | None, now_ns: int) -> None:
+        """Stop by IEC 60204-1 category; None clears, unless the arm is faulty."""
+        self.advance(now_ns)
+        if category is None and self._is_faulty:
+            return
+        self._accepted_ns = now_ns
+        self._apply(_STOPS[category])
+
+    def fail(self) -> None:
+        """Close the brakes for good: the field cannot be trusted any more."""
+        self._is_faulty = True
+        self._apply(Event.POWER_OFF)
+
+    def watch(self, now_ns: int) -> None:
+        """Stop an arm that has had no setpoint for too long."""
+        if self.enabled and now_ns - self._accepted_ns > WATCHDOG_NS:
+            self.watchdog_trips += 1
+            self._apply(Event.SILENCE)
+
+    def step(self, t_ns: int) -> None:
+        """Decide the torques of the step that begins at `t_ns`."""
+        self.watch(t_ns)
+        if self._servo is not None:
+            self._aim(self._servo)
+            self._servo = None
+        if self._drives.step(self._q, self._qd, self._bias, self._torque):
+            self._apply(Event.STANDSTILL)
+
+    @property
+    def _jaw(self) -> float:
+        return float(self._q[JOINTS] + self._q[JOINTS + 1])
+
+    def _apply(self, event: Event) -> None:
+        self._drives.apply(event, self._q, self._bias)
+        self._servo, self._setpoint, self._status = None, b"", Status.OK
+        self._target[:] = self._drives.reference
+
+    def _aim(self, servo: Servo) -> None:
+        if servo.setpoint != self._setpoint:
+            self._setpoint = servo.setpoint
+            self._reach(unpack_setpoint(servo.setpoint))
+        self._drives.aim(self._target, self._speed if self._said(servo.velocity) else None)
+
+    def _reach(self, setpoint: Setpoint) -> None:
+        """Find the joints of a setpoint; where there are none, keep those of the last."""
+        joints = self._target[:JOINTS]
+        self._pose[:] = setpoint[:7]
+        status = kinematics.inverse(LARGE_NEEDLE_DRIVER, self._pose, joints, joints)
+        self._status = Status(status)
+        if status & Status.UNREACHABLE:
+            return
+        psm = LARGE_NEEDLE_DRIVER
+        self._target[JAW] = min(psm.jaw_upper, max(psm.jaw_lower, setpoint.jaw))
+
+    def _said(self, velocity: bytes) -> bool:
+        """Find the joints' speeds for a velocity; a zero one was not said, or is not needed."""
+        if self._status & Status.UNREACHABLE or velocity == _STILL:
+            return False
+        self._twist[:] = unpack_twist(velocity)
+        psm, joints = LARGE_NEEDLE_DRIVER, self._target
+        status = kinematics.joint_velocity(psm, PACE, joints, self._twist, self._speed)
+        return not status & Status.UNREACHABLE
+
+    def _is_near_singular(self) -> bool:
+        return kinematics.clearance(LARGE_NEEDLE_DRIVER, self._q) < PACE.slow_m
+
+
+_STILL: Final = bytes(48)
+
+
+def warm() -> None:
+    """Compile every kernel of an arm, or find them in the cache."""
+    row = np.zeros(JOINTS + 2)
+    arm = PsmArm(row, row.copy(), row.copy(), row.copy(), lambda _: None, 0)
+    arm.points(np.zeros((6, 3)))
+    _ = arm.velocity, arm._is_near_singular()
+    arm._reach(arm.pose)
+    arm._said(b"\x01" * 48)
+    for category in (None, 1, 2, 0):
+        arm.stop(category, 0)
+        arm.step(0)
