@@ -102,15 +102,8 @@ def pegs(heights: Floats) -> Bodies:
 
 
 def pose(scene: Scene, room: Bodies) -> Bodies:
-    """Put a scene's instruments and objects into `room`; return the part that is filled.
-
-    Raises
-    ------
-    ValueError : more arms or objects than a scene may have
-    """
-    arms, objects = len(scene.instruments), len(scene.objects)
-    if arms > ARMS_MAX or objects > OBJECTS_MAX:
-        raise ValueError(f"{arms} arms and {objects} objects, at most {ARMS_MAX}, {OBJECTS_MAX}")
+    """Put a scene's instruments and objects into `room`; return the part that is filled."""
+    objects = len(scene.objects)
     row = 0
     for arm, points in enumerate(scene.instruments):
         for kind, first, last, radius, radius_last in INSTRUMENT:
@@ -121,7 +114,8 @@ def pose(scene: Scene, room: Bodies) -> Bodies:
             room.looks[row] = LOOKS[kind]
             row += 1
     end = row + OBJECT_SIDES * objects
-    _place(scene.objects, _CORNERS, world.OBJECT_RADIUS, room.cones[row:end])
+    poses = np.array(scene.objects)  # a scene may be read-only, which would be another kernel
+    _place(poses, _CORNERS, world.OBJECT_RADIUS, room.cones[row:end])
     for number in range(objects):
         mine = slice(row + OBJECT_SIDES * number, row + OBJECT_SIDES * (number + 1))
         room.kinds[mine], room.numbers[mine] = Kind.OBJECT, number

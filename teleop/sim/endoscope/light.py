@@ -77,7 +77,7 @@ def vignette(width: int, height: int) -> Singles:
 def tone(bright: float, table: Bytes) -> int:
     """Look a brightness up; below and above the table are its ends."""
     place = int(bright * ((TONES - 1) / BRIGHT_MAX) + 0.5)
-    return table[min(max(place, 0), TONES - 1)]
+    return int(table[min(max(place, 0), TONES - 1)])
 
 
 @jit

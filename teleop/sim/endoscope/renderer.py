@@ -1,7 +1,7 @@
 """Draws what the endoscope sees of a scene: the picture, its depth, and an exact label per pixel.
 
 What does not move (tissue, pegs) is drawn once for each place of the camera; a frame adds
-instruments, objects and their shadows, one thread, without allocating.
+instruments, objects and their shadows, in one thread, and allocates no memory of a picture's size.
 """
 
 from __future__ import annotations
@@ -13,12 +13,14 @@ from numpy.typing import NDArray
 
 from teleop.control.jit import jit
 from teleop.sim import world
-from teleop.sim.endoscope import bodies, cones, ground, light, raster, shadow
+from teleop.sim.endoscope import bodies, cones, ground, light, planes, raster, shadow, specimen
 from teleop.sim.endoscope.bodies import Bodies
-from teleop.sim.endoscope.camera import Camera
-from teleop.sim.endoscope.tissue import Tissue
-from teleop.sim.scene import Scene
+from teleop.sim.endoscope.camera import Camera, look
+from teleop.sim.endoscope.tissue import Tissue, grow, heights
+from teleop.sim.scene import ARMS_MAX, OBJECTS_MAX, Scene
 
+#: Nothing of a scene is farther from the origin of W, m; and so nothing is NaN.
+FAR = 10.0
 #: At most one pixel in so many is smoothed; about one in fifty is.
 _EDGES = 8
 #: Points of the shadows' grid across a picture.
@@ -49,7 +51,16 @@ class Renderer:
     ----------
     tissue : what it looks at
     camera, view : where from; `move` changes it
+
+    Attributes
+    ----------
+    camera : where it stands
+    frame : the picture drawn last; its depth is always there, its labels after `label` into them
     """
+
+    camera: Camera
+    frame: Layer
+    _base: Layer
 
     def __init__(self, tissue: Tissue, view: world.View, camera: Camera) -> None:
         self._tissue = tissue
@@ -73,8 +84,7 @@ class Renderer:
         standing = bodies.pegs(self._tissue.heights)
         self._draw(standing, self.frame.rgb)
         self.label(self.frame.kinds, self.frame.numbers)
-        for ours, theirs in zip(base, self.frame, strict=True):
-            ours[:] = theirs
+        self._base, self.frame = self.frame, base
 
     def draw(self, scene: Scene, rgb: NDArray[np.uint8] | None = None) -> NDArray[np.uint8]:
         """Draw a scene; return the picture.
@@ -85,10 +95,10 @@ class Renderer:
 
         Raises
         ------
-        ValueError : more arms or objects than a scene may have
+        ValueError : see `check`
         """
         out = self.frame.rgb if rgb is None else rgb
-        self._draw(bodies.pose(scene, self._room), out)
+        self._draw(bodies.pose(check(scene), self._room), out)
         return out
 
     def label(self, kinds: NDArray[np.uint8], numbers: NDArray[np.uint8]) -> None:
@@ -96,13 +106,9 @@ class Renderer:
         drawn, base = self._drawn, self._base
         _label(self._owner, drawn.kinds, drawn.numbers, base.kinds, base.numbers, kinds, numbers)
 
-    @property
-    def depth(self) -> NDArray[np.float64]:
-        """The depth of the picture drawn last: (h, w), m along the camera's z."""
-        return self.frame.depth
-
     def _allocate(self, width: int, height: int) -> None:
-        self._base, self.frame = _layer(width, height), _layer(width, height)
+        self._base = _layer(width, height)
+        self.frame = _layer(width, height)
         self._dim = light.vignette(width, height)
         self._owner = np.full((height, width), cones.NOBODY, np.uint8)
         self._extent = np.zeros((height, 2), np.int32)
@@ -145,6 +151,31 @@ class Renderer:
         raster.smooth(
             shapes, lens, self._owner, self._extent, base.depth, rgb, self._edges, self._edge_rgb
         )
+
+
+def check(scene: Scene) -> Scene:
+    """Return the scene if it can be drawn.
+
+    Raises
+    ------
+    ValueError : more arms or objects than a scene may have, or something not finite or far away
+    """
+    arms, objects = len(scene.instruments), len(scene.objects)
+    if arms > ARMS_MAX or objects > OBJECTS_MAX:
+        raise ValueError(f"{arms} arms and {objects} objects, at most {ARMS_MAX}, {OBJECTS_MAX}")
+    for values in scene[:2]:
+        if not np.all(np.abs(values) <= FAR):
+            raise ValueError(f"a scene reaches {FAR} m at most")
+    return scene
+
+
+def warm() -> None:
+    """Compile every kernel that draws, by drawing once, small."""
+    view = world.ENDOSCOPE
+    small = Renderer(grow(), view, look(view, 96, 54))
+    rgb = small.draw(specimen.scene(np.random.default_rng(0), heights()))
+    small.label(small.frame.kinds, small.frame.numbers)
+    planes.i420(rgb, np.empty((81, 96), np.uint8))
 
 
 def _layer(width: int, height: int) -> Layer:

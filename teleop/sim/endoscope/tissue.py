@@ -122,7 +122,7 @@ def height_at(heights: Floats, x: float, y: float) -> float:
     a, b = u - i, v - j
     near = heights[j, i] + a * (heights[j, i + 1] - heights[j, i])
     far = heights[j + 1, i] + a * (heights[j + 1, i + 1] - heights[j + 1, i])
-    return near + b * (far - near)
+    return float(near + b * (far - near))
 
 
 def _axis(cell: float) -> Floats:
