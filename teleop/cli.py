@@ -108,9 +108,27 @@ def parser() -> argparse.ArgumentParser:
     bedside.add_argument("--config", type=Path, help="the node's node.toml (default: the running)")
     bedside.set_defaults(run=_bedside)
 
+    _add_watch(commands)
     _add_keys(commands.add_parser("keys", help="make, list and revoke devices' keys"))
     _add_console(commands.add_parser("console", help="move the robot: by keys, or by a script"))
     return top
+
+
+def _add_watch(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    watch = commands.add_parser(
+        "watch",
+        help="show what the node's robots say of themselves, by CRTK's names",
+        description="Show what the robots of the running node say of themselves. It needs no key, "
+        "and is unverified: an observer cannot check the seal.",
+    )
+    watch.add_argument("--config", type=Path, help="the node's node.toml (default: the running)")
+    watch.add_argument("--robot", metavar="R", help="this robot alone (default: all)")
+    _add_json(watch, "an object for each arm and look, with CRTK's names")
+    watch.add_argument("--rate", type=_looks, default=10.0, metavar="HZ", help="looks a second")
+    watch.add_argument(
+        "--seconds", type=_seconds, default=0.0, metavar="S", help="from the first state on"
+    )
+    watch.set_defaults(run=_watch)
 
 
 def _add_keys(keys: argparse.ArgumentParser) -> None:
@@ -171,6 +189,20 @@ def _rate(text: str) -> int:
     if not 10 <= rate <= 4000:
         raise argparse.ArgumentTypeError(f"expected 10 to 4000, found {rate}")
     return rate
+
+
+def _looks(text: str) -> float:
+    rate = float(text)
+    if not 0.1 <= rate <= 100.0:
+        raise argparse.ArgumentTypeError(f"expected 0.1 to 100, found {text}")
+    return rate
+
+
+def _seconds(text: str) -> float:
+    seconds = float(text)
+    if not 0.0 <= seconds < float("inf"):
+        raise argparse.ArgumentTypeError(f"expected a number of seconds, found {text}")
+    return seconds
 
 
 # Commands
@@ -296,6 +328,14 @@ def _bedside(arguments: argparse.Namespace) -> int:
         f"{config.robot.name}: {bedside(Path(config.run_dir), config.robot.name, arguments.verb)}"
     )
     return 0
+
+
+def _watch(arguments: argparse.Namespace) -> int:
+    from teleop.node.console import running_node
+    from teleop.node.watch import Wish, watch
+
+    wish = Wish(arguments.robot, arguments.rate, arguments.seconds, arguments.json)
+    return watch(running_node(arguments.config, CONFIG), wish)
 
 
 # What a person reads
