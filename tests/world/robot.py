@@ -95,7 +95,7 @@ class Robot(Process):
             stored = Persist(0, State.PROTECTIVE_STOP)
         key, now_ns = p256(number), self.now_ns()
         self.agent = Agent(self.settings, key, self.signers, stored.epoch, stored.state, now_ns)
-        self.world.witness.booted(self.agent, stored.state)
+        self.world.witness.booted(stored.state)
         self.world.at(self.world.now_ns, self.drain)
         self.introduce()
 

@@ -81,7 +81,7 @@ class Simulator(Process):
             )
             if not self.mute:
                 world.after(SOCKET_NS, world.robot.measured, encode(measured))
-        world.witness.looks_at_arms()
+        world.witness.looks()
 
     def asked(self, data: bytes, epoch: int) -> None:
         """Hear the robot's side; `epoch` is the robot's, for the witness alone."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import heapq
 import random
 from collections.abc import Callable
+from functools import partial
 from typing import NamedTuple
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -16,7 +17,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from safety.gate import Verdict
 from safety.grant import Role
 from safety.limits import Limits
-from safety.messages import Ceiling
+from safety.messages import Bedside, Ceiling
 from safety.profile import MS, Profile
 from safety.state import State
 from teleop.console.operator import OperatorSettings
@@ -110,7 +111,7 @@ class World:
             desk.down[ROBOT] = self._line(robot.guarded, DESK_NS)
         for relay in self.relays:
             relay.down[ROBOT] = Wire(self, robot.arrive)
-            robot.up.append(Wire(self, lambda part, relay=relay: relay.arrive(ROBOT, part)))
+            robot.up.append(Wire(self, partial(relay.arrive, ROBOT)))
         self.after(MS, robot.introduce)
 
     def _line(self, deliver: Callable[[bytes], object], delay_ns: int) -> Wire:
@@ -177,9 +178,9 @@ class World:
         console = self.consoles[name] = Console(self, settings, path, self.signers)
         for relay in self.relays:
             relay.attach(name, profile, Wire(self, console.arrive))
-            console.paths.append(Wire(self, lambda part, relay=relay: relay.arrive(name, part)))
+            console.paths.append(Wire(self, partial(relay.arrive, name)))
         service = self.desks[desk]
-        console.desk = self._line(lambda data: service.asked(name, data), DESK_NS)
+        console.desk = self._line(partial(service.asked, name), DESK_NS)
         service.down[name] = self._line(console.answered, DESK_NS)
         return console
 
@@ -200,12 +201,29 @@ class World:
         message = Ceiling(19, source, ROBOT, max_state, cause, ttl_ms)
         self.after(GUARD_NS, self.robot.guarded, encode(message), source)
 
+    def stop_at_bedside(self) -> None:
+        """Press the emergency stop beside the robot."""
+        if self.robot.runs:
+            self.robot.bedside(Bedside(20, "estop"))
+
+    def reset_at_bedside(self) -> bool:
+        """Reset a stop beside the robot; False when there was none to reset."""
+        return self.robot.bedside(Bedside(20, "reset"))
+
     # What one can ask ----------------------------------------------------------------------
 
     @property
     def state(self) -> State:
         """What the robot permits."""
         return self.robot.agent.interlock.state
+
+    @property
+    def wires(self) -> list[Wire]:
+        """Every direction of every link on the control path, there before back."""
+        there = [wire for console in self.consoles.values() for wire in console.paths]
+        there += [relay.down[ROBOT] for relay in self.relays]
+        back = [w for relay in self.relays for name, w in relay.down.items() if name != ROBOT]
+        return [*there, *self.robot.up, *back]
 
     @property
     def authority(self) -> Authority:
