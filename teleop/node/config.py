@@ -127,7 +127,21 @@ class Robot(Section, frozen=True, kw_only=True):
 class Sim(Section, frozen=True, kw_only=True):
     """The simulated arm, when it is the driver."""
 
+    model: Annotated[
+        Literal["psm", "point"],
+        Meta(description='"psm" (joints, masses, things to grip) or "point" (a tip)'),
+    ] = "psm"
     measure_rate_hz: Annotated[int, Meta(ge=100, le=4000, description="a rate, 100 to 4000")] = 500
+
+
+class Endoscope(Section, frozen=True, kw_only=True):
+    """The simulated endoscope, over the arm with joints."""
+
+    width: Annotated[int, Meta(ge=80, le=4096, multiple_of=2, description="even, 80 to 4096")] = 640
+    height: Annotated[int, Meta(ge=80, le=4096, multiple_of=2, description="even, 80 to 4096")] = (
+        360
+    )
+    rate_hz: Annotated[int, Meta(ge=0, le=240, description="pictures a second; 0 for none")] = 30
 
 
 class Metrics(Section, frozen=True, kw_only=True):
@@ -144,6 +158,7 @@ class NodeConfig(Section, frozen=True, kw_only=True):
     session: Session = Session()
     robot: Robot = Robot()
     sim: Sim = Sim()
+    endoscope: Endoscope = Endoscope()
     metrics: Metrics = Metrics()
 
     @property

@@ -33,6 +33,7 @@ class Process(NamedTuple):
     nice : niceness when `fifo` is 0
     restart : what follows when it ends by itself
     when : whether a node that is configured so runs it
+    kernels : module whose `warm()` compiles what it needs, "" for none
     """
 
     name: str
@@ -41,6 +42,7 @@ class Process(NamedTuple):
     nice: int
     restart: Restart
     when: Callable[[NodeConfig], bool]
+    kernels: str = ""
 
 
 def always(_: NodeConfig) -> bool:
@@ -53,6 +55,12 @@ def driver_is_simulated(config: NodeConfig) -> bool:
     return config.robot.driver == SIMULATOR
 
 
+def endoscope_is_simulated(config: NodeConfig) -> bool:
+    """Run it when the simulator has something to look at."""
+    wanted = config.endoscope.rate_hz > 0 and config.sim.model == "psm"
+    return wanted and driver_is_simulated(config)
+
+
 def metrics_are_wanted(config: NodeConfig) -> bool:
     """Run it when there is an endpoint for it."""
     return config.metrics.listen != ""
@@ -60,14 +68,20 @@ def metrics_are_wanted(config: NodeConfig) -> bool:
 
 SIMULATOR: Final = "teleop.sim.simd"
 
+SHAPE: Final = "teleop.robot.shape"
+PICTURE: Final = "teleop.sim.endoscope.renderer"
+
 # fmt: off
 PROCESSES: Final = (
-    #       name        module                     fifo  nice  restart         when
-    Process("robotd",   "teleop.robot.robotd",       60,    0, Restart.ALWAYS, always),
-    Process("relayd",   "teleop.relayd",             55,    0, Restart.ALWAYS, always),
-    Process("simd",     SIMULATOR,                   50,    0, Restart.ALWAYS, driver_is_simulated),
-    Process("sessiond", "teleop.session.sessiond",    0,   -5, Restart.ALWAYS, always),
-    Process("webd",     "teleop.webd",                0,   10, Restart.ALWAYS, metrics_are_wanted),
+    #       name          module                   fifo nice  restart         when
+    Process("robotd",     "teleop.robot.robotd",     60,  0,  Restart.ALWAYS, always, SHAPE),
+    Process("relayd",     "teleop.relayd",           55,  0,  Restart.ALWAYS, always),
+    Process("simd",       SIMULATOR,                 50,  0,  Restart.ALWAYS, driver_is_simulated,
+            SIMULATOR),
+    Process("sessiond",   "teleop.session.sessiond",  0, -5,  Restart.ALWAYS, always),
+    Process("endoscoped", "teleop.sim.endoscoped",    0,  5,  Restart.ALWAYS,
+            endoscope_is_simulated, PICTURE),
+    Process("webd",       "teleop.webd",              0, 10,  Restart.ALWAYS, metrics_are_wanted),
 )
 # fmt: on
 

@@ -20,6 +20,7 @@ from teleop.node.processes import CONSOLE, PROCESSES, Process
 from teleop.robot.agent import RobotSettings
 from teleop.robot.settings import RobotdSettings
 from teleop.settings import (
+    EndoscopedSettings,
     NativedSettings,
     RelaydSettings,
     SessiondSettings,
@@ -197,6 +198,17 @@ def _simd(config: NodeConfig, process: ProcessSettings) -> SimdSettings:
         driver=str(config.run_dir / f"driver-{config.robot.name}.sock"),
         arms=config.robot.arms,
         measure_rate_hz=config.sim.measure_rate_hz,
+        model=config.sim.model,
+    )
+
+
+def _endoscoped(config: NodeConfig, process: ProcessSettings) -> EndoscopedSettings:
+    endoscope = config.endoscope
+    return EndoscopedSettings(
+        process=process,
+        width=endoscope.width,
+        height=endoscope.height,
+        rate_hz=endoscope.rate_hz,
     )
 
 
@@ -219,5 +231,6 @@ SLICES: Final[dict[str, Callable[[NodeConfig, ProcessSettings], msgspec.Struct]]
     "relayd": _relayd,
     "simd": _simd,
     "sessiond": _sessiond,
+    "endoscoped": _endoscoped,
     "webd": _webd,
 }

@@ -12,6 +12,7 @@ import msgspec
 from teleop.node.commission import lacking
 from teleop.node.config import LISTENERS, NodeConfig
 from teleop.node.errors import NodeError
+from teleop.node.kernels import compile_all
 from teleop.node.noded import Noded, Report, survivors
 from teleop.node.rundir import RunDir
 from teleop.node.slices import rows, slices
@@ -37,6 +38,7 @@ def up(
     if problems:
         run_dir.remove()
         raise Unready("\n".join(problems))
+    compile_all(rows(config), Path(config.node.state_dir), tell)
     settings = {
         name: msgspec.json.encode(slice_) for name, slice_ in slices(config, skew_seed).items()
     }
