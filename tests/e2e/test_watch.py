@@ -1,0 +1,35 @@
+"""Whoever watches a real node sees what its robot does, and disturbs nobody."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+from bench.children import REPOSITORY
+from tests.e2e.conftest import PATIENCE_S, ROBOT, Room
+
+
+def test_an_observer_sees_a_robot_that_follows(theatre: Room, tmp_path: Path) -> None:
+    config = tmp_path / "node.toml"
+    config.write_text(f"[node]\nname = 'theatre'\nrun_dir = '{theatre.run_dir}'\n")
+    command = ["-m", "teleop", "watch", "--config", str(config), "--json", "--seconds", "0.5"]
+    done = subprocess.run(
+        [sys.executable, *command],
+        cwd=REPOSITORY,
+        capture_output=True,
+        text=True,
+        timeout=3 * PATIENCE_S,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    seen = [json.loads(line) for line in done.stdout.splitlines()]
+    assert {(arm["robot"], arm["arm"]) for arm in seen} == {(ROBOT, 0)}
+    ticks = [arm["tick"] for arm in seen]
+    assert ticks == sorted(set(ticks))
+    assert any(arm["following"] for arm in seen)
+    assert any(arm["operating_state"]["state"] == "ENABLED" for arm in seen)
+    places = {arm["measured_cp"]["position"]["x"] for arm in seen}
+    assert len(places) > 1, "the hand draws, and the arm moves"
+    theatre.until(theatre.follows, "motion, as before")
