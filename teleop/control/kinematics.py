@@ -97,7 +97,7 @@ class Pace(NamedTuple):
 
     Parameters
     ----------
-    rates : rad/s and m/s; defaults are those of joint trajectories in mtsIntuitiveResearchKitPSM.cpp
+    rates : rad/s and m/s; defaults from mtsIntuitiveResearchKitPSM.cpp (trajectories)
     slow_m : from this lever down joints' speed limits fall, if the lever is getting shorter. At
         20 mm a tip at 0.1 m/s asks 5 rad/s of a joint.
     stop_m : here they are zero; also the damping of velocities. 0, with slow_m 0: no band, as
@@ -195,7 +195,7 @@ def inverse(psm: Psm, pose: Array, q_near: Array, out: Array) -> int:
     Parameters
     ----------
     pose : (7,) float64, X_BT; its quaternion is normalised
-    q_near : (6,) float64, rad and m
+    q_near : (6,) float64, rad and m; zero where it is not numbers
     out : (6,) float64, may be q_near's array
 
     Returns
@@ -221,8 +221,8 @@ def inverse(psm: Psm, pose: Array, q_near: Array, out: Array) -> int:
 def clearance(psm: Psm, q: Array) -> float:
     """Measure how far from a singularity this is: the shorter lever, m.
 
-    A tip moving at v m/s asks about v / clearance rad/s of a joint. The Jacobian's smallest singular
-    value, with lengths in units of 0.1 m, is clearance / 0.1 m to a factor between 0.25 and 1.25.
+    A tip moving at v m/s asks about v / clearance rad/s of a joint. With lengths in units of
+    0.1 m the Jacobian's smallest singular value is 0.25 to 1.25 times clearance / 0.1 m.
     """
     outer, wrist = _levers(psm, q)
     return min(abs(outer), abs(wrist))

@@ -397,6 +397,14 @@ def test_what_is_not_a_number_is_no_pose_and_the_arm_stays(q, at, value):
     assert found.tolist() == q.tolist()
 
 
+@given(joints(), st.integers(0, 5), st.sampled_from([math.nan, math.inf, -math.inf]))
+def test_joints_that_are_not_numbers_are_near_to_nothing_but_zero(q, at, value):
+    near = q.copy()
+    near[at] = value
+    for target in (tip(q), np.full(7, math.nan)):
+        assert np.array_equal(solve(target, near)[0], solve(target, np.zeros(6))[0])
+
+
 @pytest.mark.parametrize("size", [0.0, 1e-200, 1e200])
 def test_a_quaternion_without_direction_is_no_pose(size):
     near = np.array([0.1, 0.1, 0.1, 0.1, 0.1, 0.1])
