@@ -6,7 +6,7 @@ Rules
    nothing is allocated and nothing is overwritten behind a caller's back. Every function reads
    anything that can be indexed, a slice of an array too; only `store` and `load` know the array
    form of a pose: position x y z in m, then the unit quaternion w x y z.
-2. q and -q are one rotation. `between` measures the shorter way, `log` and `slerp` go it, and
+2. q and -q are one rotation. `between` measures the shorter way, `log` goes it, and
    `from_axes` gives w >= 0.
 3. Whoever multiplies for long normalises: a product of unit quaternions drifts by an ulp each.
 
@@ -130,13 +130,6 @@ def log(q: QuaternionLike) -> Vector:
     # An angle so small that its sine is lost below the smallest square is its own sine.
     k = 2.0 * math.atan2(sine, w) / sine if sine > 0.0 else 2.0
     return k * x, k * y, k * z
-
-
-@jit
-def slerp(a: QuaternionLike, b: QuaternionLike, t: float) -> Quaternion:
-    """Go the fraction `t` of the shorter way from `a` to `b`, at constant angular speed."""
-    v = log(multiply(conjugate(a), b))
-    return normalise(multiply(a, exp((t * v[0], t * v[1], t * v[2]))))
 
 
 @jit

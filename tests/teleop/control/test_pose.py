@@ -24,7 +24,6 @@ from teleop.control.pose import (
     multiply,
     normalise,
     rotate,
-    slerp,
     store,
     to_axes,
     to_matrix,
@@ -121,15 +120,6 @@ def test_between_measures_the_angle_that_separates_two_orientations(q, axis, ang
     assert between(q, turned) == pytest.approx(angle, rel=1e-6, abs=1e-15)
     assert between(turned, q) == pytest.approx(between(q, turned))
     assert between(q, tuple(-np.array(turned))) == pytest.approx(between(q, turned), abs=ANGLE)
-
-
-@given(quaternions(), axes(), st.floats(0.0, 3.0), st.floats(0.0, 1.0))
-def test_slerp_goes_the_shorter_way_at_constant_speed(q, axis, angle, t):
-    end = multiply(q, exp(tuple(axis * angle)))
-    there = slerp(q, end, t)
-    assert length(there) == pytest.approx(1.0)
-    assert between(q, there) == pytest.approx(t * angle, abs=1e-9)
-    assert between(there, end) == pytest.approx((1.0 - t) * angle, abs=1e-9)
 
 
 @given(vectors, vectors, parts, parts)
