@@ -44,7 +44,13 @@ MOVES_WITHIN_S = 10.0
 """Behind some networks a robot never follows: then that is what is measured."""
 SECONDS_MAX = 600.0
 """All records of a run are kept until its end."""
-TOLD = ("degraded", "holds", "latched", "stops")
+WORDS = {
+    "degraded": "DEGRADED",
+    "holds": "HOLD",
+    "latched": "HOLD, latched",
+    "stops": "PROTECTIVE_STOP",
+    "others": "falls that are not the link's",
+}
 
 
 class Course(NamedTuple):
@@ -69,7 +75,7 @@ class Outcome(NamedTuple):
     recording : fate of every command of the window, and the round trips
     extra : every other number, by its name in the report
     trace : what the network did
-    predicted : the counts of `TOLD` by replay; None where the link's packets are not its commands
+    predicted : what `ladder.tally` counts of the replay; None where a packet is no command
     """
 
     recording: Recording
@@ -152,7 +158,7 @@ def _watch(stage: WanStage, window: Window, console: Console) -> None:
         steps = results.steps(stage.tapes["event"])
         counts = ladder.tally(steps, window.start_ns, now_ns)
         state = State(steps[-1].new).name if steps else "-"
-        words = "  ".join(f"{name} {counts[name]}" for name in TOLD)
+        words = "  ".join(f"{name} {counts[name]}" for name in ladder.TALLIED)
         end = "\r" if console.is_terminal else "\n"
         console.print(f"{done_s:5.0f} s  {state:16}{words}", end=end)
     if console.is_terminal:
@@ -184,6 +190,7 @@ def _outcome(course: Course, stage: WanStage, window: Window) -> Outcome:
             start_ns=start_ns,
             end_ns=end_ns,
             resets_ns=tuple(stage.resets_ns),
+            steps=tuple(steps),
         ),
         results.crossings(tapes["packet"]),
     )
@@ -193,8 +200,10 @@ def _outcome(course: Course, stage: WanStage, window: Window) -> Outcome:
         extra |= {f"{way}_{name}": float(value) for name, value in found._asdict().items()}
     predicted = _predict(trace)
     if predicted is not None:
-        extra |= {f"predicted_{name}": float(predicted[name]) for name in TOLD}
-        extra |= {f"{name}_off": float(abs(measured[name] - predicted[name])) for name in TOLD}
+        extra |= {f"predicted_{name}": float(predicted[name]) for name in ladder.TALLIED}
+        extra |= {
+            f"{name}_off": float(abs(measured[name] - predicted[name])) for name in ladder.TALLIED
+        }
     recording = results.recording(tapes, window)
     extra["sent"] = float(recording.joined.sent)
     return Outcome(recording, extra, trace, predicted)
@@ -242,14 +251,17 @@ def _ladder_table(course: Course, outcome: Outcome) -> Table:
     for column, justify in (("", "left"), ("measured", "right"), ("predicted", "right")):
         table.add_column(column, justify=justify)  # type: ignore[arg-type]
     predicted = outcome.predicted
-    words = ("DEGRADED", "HOLD", "HOLD, latched", "PROTECTIVE_STOP")
-    for name, word in zip(TOLD, words, strict=True):
+    for name, word in WORDS.items():
         told = "-" if predicted is None else str(predicted[name])
         table.add_row(word, f"{outcome.extra[name]:.0f}", told)
     per_hour = outcome.extra["stops_per_hour"]
     table.add_row("PROTECTIVE_STOP per hour", f"{per_hour:.1f}", "")
     if predicted is None:
         table.caption = "no prediction: a packet of this link is no command"
+    elif outcome.extra["others"]:
+        table.caption = (
+            "a fall that is not the link's is this machine's: behind it the two run apart"
+        )
     return table
 
 

@@ -1,8 +1,12 @@
 """Counts what a robot's transitions say of its link: the rungs that it climbed, and for how long.
 
-A robot does not say whether a HOLD is latched. What can be seen from outside is who ended it: one
-that the stream's return resumed was not; one that only a person's act could end counts as latched
-here, whatever it was that kept the stream from resuming it.
+Rules
+-----
+- Only falls that the link caused count as its own. A robot may also fall because its driver has
+  fallen silent, as one does when the machine stands still: those are counted apart.
+- A robot does not say whether a HOLD is latched. What can be seen from outside is how it ended: one
+  that the stream's return resumed was not; one that a person's act ended, or further silence,
+  counts as latched here, whatever it was that kept the stream from resuming it.
 """
 
 from __future__ import annotations
@@ -23,8 +27,16 @@ class Step(NamedTuple):
     cause: int
 
 
+TALLIED = ("degraded", "holds", "latched", "stops", "others")
+
+_OF_LINK = frozenset(
+    {Cause.GAP, Cause.SILENCE, Cause.LONG_SILENCE, Cause.HAND_SILENCE, Cause.LATE, Cause.LAG}
+)
+_ENDS_LATCHED = frozenset({Cause.ALIGNED, Cause.LONG_SILENCE, Cause.ENDED})
+
+
 def tally(steps: Sequence[Step], start_ns: int, end_ns: int) -> dict[str, int]:
-    """Count what began in [start, end).
+    """Count what began in [start, end), by the names of `TALLIED`.
 
     Parameters
     ----------
@@ -34,19 +46,23 @@ def tally(steps: Sequence[Step], start_ns: int, end_ns: int) -> dict[str, int]:
     -------
     degraded : falls from ENGAGED to DEGRADED
     holds : falls from motion to HOLD
-    latched : of those, which a person had to end; one that nobody has ended yet counts by its
-        successor alone, so it does not
-    stops : falls to PROTECTIVE_STOP
+    latched : of those; one that has not ended yet is none
+    stops : falls to PROTECTIVE_STOP, whatever the cause
+    others : falls from motion that the link did not cause, but for a released deadman
     """
-    counts = dict.fromkeys(("degraded", "holds", "latched", "stops"), 0)
+    counts = dict.fromkeys(TALLIED, 0)
     for step, after in pairwise([*steps, None]):
         if step is None or not start_ns <= step.t_ns < end_ns:
             continue
-        counts["degraded"] += (step.old, step.new) == (State.ENGAGED, State.DEGRADED)
+        falls = step.old >= State.DEGRADED and step.new < step.old
         counts["stops"] += step.new == State.PROTECTIVE_STOP
-        if step.old >= State.DEGRADED and step.new == State.HOLD:
+        if falls and step.cause not in _OF_LINK:
+            counts["others"] += step.cause != Cause.RELEASED
+        elif falls and step.new == State.DEGRADED:
+            counts["degraded"] += 1
+        elif falls and step.new == State.HOLD:
             counts["holds"] += 1
-            counts["latched"] += after is not None and after.cause != Cause.RESUMED
+            counts["latched"] += after is not None and after.cause in _ENDS_LATCHED
     return counts
 
 

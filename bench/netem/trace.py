@@ -20,6 +20,7 @@ from typing import NamedTuple
 import msgspec
 
 from bench.netem.channel import Fate
+from bench.netem.ladder import Step
 from safety.profile import MS
 
 VERSION = 1
@@ -52,6 +53,7 @@ class Head(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     scale, script : of the hand
     start_ns, end_ns : the window that was judged
     resets_ns : when the bedside reset a PROTECTIVE_STOP
+    steps : what the robot did: (t_ns, old, new, cause) of each transition, as `safety.state` counts
     """
 
     version: int = VERSION
@@ -65,6 +67,7 @@ class Head(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     start_ns: int
     end_ns: int
     resets_ns: tuple[int, ...] = ()
+    steps: tuple[Step, ...] = ()
 
 
 class Trace(NamedTuple):
