@@ -1,8 +1,8 @@
 """The one place that knows numba: a plain function in, the same function compiled out.
 
 The plain function stays reachable as `.py_func`: the oracle of tests, and what a debugger steps
-through. Compiled code is cached beside its source, or in the user's cache where that is read-only.
-Neither fast-math nor parallel loops: the same input gives the same bits, on one core.
+through. Compiled code is kept as `teleop.control.cache` says. Neither fast-math nor parallel loops:
+the same input gives the same bits, on one core.
 """
 
 from __future__ import annotations
@@ -12,7 +12,11 @@ from typing import Any, TypeVar, cast
 
 import numba
 
+from teleop.control import cache
+
 F = TypeVar("F", bound=Callable[..., Any])
+
+numba.config.CACHE_DIR = str(cache.make())  # type: ignore[attr-defined]
 
 
 def jit(function: F) -> F:

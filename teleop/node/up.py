@@ -38,7 +38,7 @@ def up(
     if problems:
         run_dir.remove()
         raise Unready("\n".join(problems))
-    compile_all(rows(config), Path(config.node.state_dir), tell)
+    compile_all(rows(config), tell)
     settings = {
         name: msgspec.json.encode(slice_) for name, slice_ in slices(config, skew_seed).items()
     }
