@@ -143,7 +143,7 @@ class Rig:
             "console_key": public_point(p256(11)),
             "role": Role.SCRIPT,
             "epoch": self.agent.epoch_max + 1,
-            "limits": self.settings.limits.digest(),
+            "limits": self.settings.digest(),
             "profile": Profile.NATIVE,
             "period_us": 1000,
             "max_loop_ms": 60,

@@ -66,6 +66,8 @@ class Standstill:
             self._begin(now_ns)
         elif new >= State.DEGRADED:
             self._rests.clear()
+        elif old <= State.IDLE < new and self._world.simulator.frozen:
+            self._rests.clear()  # power comes at the pose that was measured, true or not
         if new <= State.IDLE < old:
             self._unpowered_ns = max(self._unpowered_ns, now_ns + SEEN_NS)
 
