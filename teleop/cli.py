@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 EXIT_ERROR: Final = 2
 PACKAGES: Final = ("teleop", "monitor", "safety", "transport")
 CONFIG: Final = Path("node.toml")
+#: The demo's hand moves as far as its instrument, so that one sees it.
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -221,7 +222,9 @@ def _demo(arguments: argparse.Namespace) -> int:
     from teleop.node.demo import demo
     from teleop.node.slices import Wish
 
-    wish = Wish(link=arguments.link, rate_hz=arguments.rate, seconds=arguments.seconds)
+    wish = Wish(
+        link=arguments.link, rate_hz=arguments.rate, seconds=arguments.seconds, scale=DEMO_SCALE
+    )
     return demo(arguments.dir, wish, arguments.json)
 
 

@@ -19,25 +19,25 @@ from pathlib import Path
 from typing import Final
 
 import msgspec
-from rich.console import Console as Terminal
-from rich.live import Live
 
-from teleop.console.screen import View, in_line, in_the_end, on_screen, result, view
+from teleop.console.screen import View, in_line, in_the_end, result, view
 from teleop.node import child
 from teleop.node.config import NodeConfig, load
+from teleop.node.display import Display
 from teleop.node.endoscope import Endoscope
 from teleop.node.errors import NodeError
 from teleop.node.operate import KeyBoard, operate
 from teleop.node.rundir import RunDir, base_path, default_path, keeper_of, tail
 from teleop.node.signals import Signals
 from teleop.node.slices import Wish, console_slice
-from teleop.node.terminal import NoTerminalError
+from teleop.node.terminal import NoTerminalError, Region
 from transport.io.mapping import Mapping
 from transport.telemetry.board import Board
 from transport.telemetry.header import TelemetryError
 
 DEMO: Final = "demo"
-LOOK_S: Final = 0.5
+PICTURE_S: Final = 1 / 12
+PICTURES_A_TEXT: Final = 6
 LINE_S: Final = 1.0
 START_PATIENCE_S: Final = 5.0
 STOP_PATIENCE_S: Final = 1.0
@@ -80,7 +80,7 @@ def console(config: NodeConfig, wish: Wish, json_file: Path | None = None) -> in
     """
     with Signals() as signals, Hand(config, wish) as hand:
         if hand.keys is None:
-            show(hand, signals)
+            show(hand, config, signals)
         else:
             _operate(hand, hand.keys, config, signals)
         hand.finish(STOP_PATIENCE_S, json_file)
@@ -88,13 +88,11 @@ def console(config: NodeConfig, wish: Wish, json_file: Path | None = None) -> in
 
 
 def _operate(hand: Hand, keys: KeyBoard, config: NodeConfig, signals: Signals) -> None:
-    endoscope = Endoscope(config.run_dir / "frames" / "endoscope.ring")
-    try:
-        operate(hand, keys, endoscope, signals, title_of(hand.wish))
-    except NoTerminalError as error:
-        raise ConsoleError(str(error)) from error
-    finally:
-        endoscope.close()
+    with Endoscope(picture_path(config)) as endoscope:
+        try:
+            operate(hand, keys, Display(endoscope, title_of(hand.wish)), signals)
+        except NoTerminalError as error:
+            raise ConsoleError(str(error)) from error
 
 
 class Hand:
@@ -167,8 +165,13 @@ class Hand:
         return said or "it said nothing"
 
 
-def show(hand: Hand, signals: Signals, news: Callable[[], list[str]] = lambda: []) -> None:
-    """Show live lines until the console ends or we are told to stop: a screen, or plain lines.
+def show(
+    hand: Hand,
+    config: NodeConfig,
+    signals: Signals,
+    news: Callable[[], list[str]] = lambda: [],
+) -> None:
+    """Show how it goes until the console ends or we are told to stop: a screen, or plain lines.
 
     Parameters
     ----------
@@ -178,26 +181,45 @@ def show(hand: Hand, signals: Signals, news: Callable[[], list[str]] = lambda: [
     ------
     ConsoleError : the hot process does not start
     """
-    wish = hand.wish
-    title = title_of(wish)
-    terminal = Terminal()
-    live = Live(console=terminal, auto_refresh=False) if terminal.is_terminal else None
+    if sys.stdout.isatty():
+        with Endoscope(picture_path(config)) as endoscope:
+            _show_screen(hand, Display(endoscope, title_of(hand.wish)), signals, news)
+        return
     before: View | None = None
     deadline_s = time.monotonic() + START_PATIENCE_S
-    with live or contextlib.nullcontext():
-        while not signals.wait(LOOK_S if live else LINE_S, hand.pidfd) and hand.runs:
-            for line in news():
-                terminal.print(line, markup=False, highlight=False)
-            now = hand.view()
-            if now is None:
-                if time.monotonic() > deadline_s:
-                    raise ConsoleError(f"the console does not start: {hand.last_words()}")
-                continue
-            if live is not None:
-                live.update(on_screen(now, before, title), refresh=True)
-            else:
-                _say(in_line(now, before))
+    while not signals.wait(LINE_S, hand.pidfd) and hand.runs:
+        for line in news():
+            _say(line)
+        now = _started(hand, deadline_s)
+        if now is not None:
+            _say(in_line(now, before))
             before = now
+
+
+def _show_screen(
+    hand: Hand, display: Display, signals: Signals, news: Callable[[], list[str]]
+) -> None:
+    region, looks = Region(), 0
+    deadline_s = time.monotonic() + START_PATIENCE_S
+    while not signals.wait(PICTURE_S, hand.pidfd) and hand.runs:
+        columns, rows = region.size
+        if looks % PICTURES_A_TEXT == 0:
+            display.count(_started(hand, deadline_s), columns)
+        looks += 1
+        display.look(columns, rows)
+        region.draw(display.rows(), news())
+
+
+def _started(hand: Hand, deadline_s: float) -> View | None:
+    now = hand.view()
+    if now is None and time.monotonic() > deadline_s:
+        raise ConsoleError(f"the console does not start: {hand.last_words()}")
+    return now
+
+
+def picture_path(config: NodeConfig) -> Path:
+    """Return where a node's endoscope leaves its pictures, if it has one."""
+    return config.run_dir / "frames" / "endoscope.ring"
 
 
 def title_of(wish: Wish) -> str:

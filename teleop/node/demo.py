@@ -45,7 +45,8 @@ name = "{DEMO}"
 state_dir = "."               # generated keys, the robot's store
 
 [robot]
-driver = "teleop.sim.simd"    # a simulated arm
+driver = "teleop.sim.simd"    # two simulated arms over something to grip
+arms = 2
 """
 
 
@@ -67,7 +68,7 @@ def demo(folder: Path, wish: Wish, json_file: Path | None = None) -> int:
         if node.wait_until_ready(signals):
             _say(introduction(config, file, seed))
             with Hand(config, wish) as hand:
-                show(hand, signals, node.news)
+                show(hand, config, signals, node.news)
                 hand.finish(HAND_PATIENCE_S, json_file)
         return node.stop()
 

@@ -23,6 +23,12 @@ class Endoscope:
         self._ring: RingReader | None = None
         self._number = 0
 
+    def __enter__(self) -> Endoscope:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
     def newest(self) -> Image | None:
         """Give the newest picture, (height, width, 3) uint8 RGB, if there is one not seen yet."""
         if self._ring is None or self._ring.replaced():

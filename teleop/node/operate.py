@@ -6,32 +6,27 @@ counted: readings that stop coming are a silent hand, and the robot holds.
 
 from __future__ import annotations
 
-import io
 import time
 from pathlib import Path
 from typing import Final, Protocol
 
-from rich.console import Console as Renderer
-from rich.console import RenderableType
-
 from teleop.console.keyboard import BINDINGS, Key, Keys
-from teleop.console.mosaic import fit, lines
-from teleop.console.screen import View, on_screen
-from teleop.node.endoscope import Endoscope
+from teleop.console.screen import View
+from teleop.node.display import Display
 from teleop.node.signals import Signals
 from teleop.node.terminal import Terminal
 from transport.io.mapping import Mapping
 from transport.telemetry.board import Board
 
 READS_HZ: Final = 100
-PICTURES_HZ: Final = 12
-TEXTS_HZ: Final = 4
+#: Readings from one picture, and from one text, to the next.
+PICTURE_EVERY: Final = 8
+TEXT_EVERY: Final = 25
 GAUGES: Final = ("reads", "keys")
-TEXT_ROWS: Final = 11
 _NAMES: Final = {row.key: row.name for row in BINDINGS}
 #: What a person may press, in the order in which it is needed.
 HELP: Final = (
-    ("move", (Key.DEADMAN,)),
+    ("hold to move", (Key.DEADMAN,)),
     ("x y", (Key.LEFT, Key.RIGHT, Key.AWAY, Key.NEAR)),
     ("z", (Key.UP, Key.DOWN)),
     ("roll", (Key.ROLL_LEFT, Key.ROLL_RIGHT)),
@@ -74,15 +69,14 @@ class KeyBoard:
         self._reads.set(self._reads.value + 1)
 
 
-def operate(hot: Hot, board: KeyBoard, endoscope: Endoscope, signals: Signals, title: str) -> None:
+def operate(hot: Hot, board: KeyBoard, display: Display, signals: Signals) -> None:
     """Read keys and draw until the person ends it, the console does, or we are told to stop.
 
     Raises
     ------
     NoTerminalError : there is none
     """
-    keys, before = Keys(), None
-    next_picture_s = next_text_s = time.monotonic()
+    keys, reads = Keys(), 0
     with Terminal() as terminal:
         while not signals.wait(1 / READS_HZ, hot.pidfd) and hot.runs:
             now_ns = time.monotonic_ns()
@@ -91,36 +85,13 @@ def operate(hot: Hot, board: KeyBoard, endoscope: Endoscope, signals: Signals, t
             board.publish(held)
             if Key.QUIT in held:
                 return
-            if now_ns * 1e-9 >= next_picture_s:
-                next_picture_s = now_ns * 1e-9 + 1 / PICTURES_HZ
-                _draw_picture(terminal, endoscope)
-            if now_ns * 1e-9 >= next_text_s:
-                next_text_s = now_ns * 1e-9 + 1 / TEXTS_HZ
-                now = hot.view()
-                _draw_text(terminal, now, before, title, held)
-                before = now
-
-
-def _draw_picture(terminal: Terminal, endoscope: Endoscope) -> None:
-    columns, rows = terminal.size
-    picture = endoscope.newest()
-    if picture is not None:
-        wide, high = fit(picture.shape[:2], columns, rows - TEXT_ROWS)
-        terminal.draw(lines(picture, wide, high))
-
-
-def _draw_text(
-    terminal: Terminal, now: View | None, before: View | None, title: str, held: Key
-) -> None:
-    columns, rows = terminal.size
-    shown: RenderableType = "starting" if now is None else on_screen(now, before, title)
-    renderer = Renderer(
-        file=io.StringIO(), width=columns, force_terminal=True, color_system="truecolor"
-    )
-    with renderer.capture() as capture:
-        renderer.print(shown)
-    text = [*capture.get().splitlines()[: TEXT_ROWS - 2], "", help_line(held)]
-    terminal.draw(text, top=rows - len(text))
+            columns, rows = terminal.size
+            if reads % TEXT_EVERY == 0:
+                display.count(hot.view(), columns)
+            if reads % PICTURE_EVERY == 0:
+                display.look(columns, rows)
+                terminal.draw([*display.rows(), help_line(held)])
+            reads += 1
 
 
 def help_line(held: Key) -> str:
@@ -131,4 +102,4 @@ def help_line(held: Key) -> str:
             f"\x1b[7m{_NAMES[key]}\x1b[27m" if key in held else _NAMES[key] for key in keys
         )
         parts.append(f"\x1b[2m{what}\x1b[22m {names}")
-    return "   ".join(parts)
+    return "  ".join(parts)

@@ -68,11 +68,32 @@ class Terminal:
             return b""
         return os.read(self.fd, READ_BYTES_MAX)
 
-    def draw(self, rows: list[str], top: int = 0) -> None:
-        """Draw rows from a line on; what stood to the right of them is cleared."""
-        text = "".join(f"\x1b[{top + n + 1};1H{row}\x1b[0m\x1b[K" for n, row in enumerate(rows))
-        self._write(text.encode())
+    def draw(self, rows: list[str]) -> None:
+        """Draw rows from the top; what stood beside and below them is cleared."""
+        text = "".join(f"\x1b[{n + 1};1H{row}\x1b[0m\x1b[K" for n, row in enumerate(rows))
+        self._write(f"{text}\x1b[J".encode())
 
     def _write(self, data: bytes) -> None:
         while data:
             data = data[os.write(self._out, data) :]
+
+
+class Region:
+    """Rows at the end of what a terminal shows, drawn over and over; what stands above stays."""
+
+    def __init__(self) -> None:
+        self._height = 0
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Columns and rows."""
+        size = os.get_terminal_size(sys.stdout.fileno())
+        return max(20, size.columns), max(8, size.lines)
+
+    def draw(self, rows: list[str], above: list[str]) -> None:
+        """Draw the rows anew, and before them what is to stand above for good."""
+        up = f"\x1b[{self._height}A" if self._height else ""
+        drawn = "".join(f"{row}\x1b[0m\x1b[K\n" for row in (*above, *rows))
+        sys.stdout.write(f"{up}\r{drawn}\x1b[J")
+        sys.stdout.flush()
+        self._height = len(rows)
