@@ -26,6 +26,7 @@ EXIT_ERROR: Final = 2
 PACKAGES: Final = ("teleop", "monitor", "safety", "transport")
 CONFIG: Final = Path("node.toml")
 #: The demo's hand moves as far as its instrument, so that one sees it.
+DEMO_SCALE: Final = 1.0
 
 
 def main(argv: Sequence[str] | None = None) -> int:
