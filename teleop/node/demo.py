@@ -20,6 +20,7 @@ from teleop.node.commission import commission, ensure
 from teleop.node.config import NodeConfig, load
 from teleop.node.console import DEMO, Hand, show
 from teleop.node.errors import NodeError
+from teleop.node.kernels import COMPILE, PATIENCE_S
 from teleop.node.noded import Report, in_words
 from teleop.node.processes import CONSOLE, Process
 from teleop.node.rundir import Busy, keeper_of
@@ -28,7 +29,7 @@ from teleop.node.slices import Wish, process_slice, rows
 from transport.io.clock import Skew
 from transport.io.keys import Role
 
-READY_PATIENCE_S: Final = 20.0
+NEWS_PATIENCE_S: Final = 20.0  # from one report to the next, until all is ready
 POLL_S: Final = 0.05
 HAND_PATIENCE_S: Final = 0.3  # of the two seconds that everything has to be gone in
 NODE_PATIENCE_S: Final = 1.9
@@ -156,17 +157,21 @@ class Node:
         ------
         DemoError : it ended, or is not ready in time
         """
-        deadline_s = time.monotonic() + READY_PATIENCE_S
+        deadline_s = time.monotonic() + NEWS_PATIENCE_S
         while not signals.wait(POLL_S):
             ended = self._child.poll() is not None
             reports = self._reports()
             _say([f"  {in_words(report)}" for report in reports])
+            if reports:
+                compiles = reports[-1].what == COMPILE
+                patience_s = PATIENCE_S if compiles else NEWS_PATIENCE_S
+                deadline_s = time.monotonic() + patience_s
             if any((report.name, report.what) == ("node", "ready") for report in reports):
                 return True
             if ended:
                 raise DemoError("the node did not start; why stands above")
             if time.monotonic() > deadline_s:
-                raise DemoError(f"the node is not ready after {READY_PATIENCE_S:.0f} s")
+                raise DemoError("the node does not get ready; what it said last stands above")
         return False
 
     def news(self) -> list[str]:

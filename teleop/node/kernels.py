@@ -16,6 +16,8 @@ from teleop.node import child
 from teleop.node.noded import Report
 from teleop.node.processes import Process
 
+#: The word of the report that takes its time.
+COMPILE: Final = "compile"
 PATIENCE_S: Final = 600.0
 LAST_WORDS_CHARS: Final = 2000
 _PROGRAM: Final = "import importlib, sys; [importlib.import_module(m).warm() for m in sys.argv[1:]]"
@@ -26,7 +28,7 @@ def compile_all(rows: Iterable[Process], tell: Callable[[Report], None]) -> None
     modules = sorted({row.kernels for row in rows if row.kernels})
     if not modules or cache.is_whole():
         return
-    tell(Report("kernels", "compile", "once on this machine: half a minute"))
+    tell(Report("kernels", COMPILE, "once on this machine: half a minute"))
     done = subprocess.run(
         child.python("-c", _PROGRAM, *modules),
         env=child.environment(),
