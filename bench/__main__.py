@@ -12,7 +12,7 @@ from typing import NoReturn
 
 from rich.console import Console
 
-from bench import attacks, demo, hostile, relay, wan
+from bench import attacks, demo, faults, hostile, relay, wan
 from bench.blocks import BLOCKS_MIN
 from bench.course import PARTS, Course
 from bench.netem import profile
@@ -34,6 +34,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         if arguments.bench == "demo":
             return demo.run(arguments.minutes, console, arguments.json)
+        if arguments.bench == "faults":
+            return faults.run(
+                console,
+                arguments.json,
+                steps=int(arguments.steps),
+                seeds=arguments.seeds,
+                first=arguments.seed,
+            )
         if arguments.bench == "hostile":
             chosen = tuple(arguments.attack or attacks.BY_NAME)
             links = tuple(arguments.link or hostile.LINKS)
@@ -78,6 +86,20 @@ def _parser() -> argparse.ArgumentParser:
     )
     whole.add_argument("--json", type=Path, metavar="FILE", help="write the whole report there")
     whole.add_argument("--minutes", type=float, default=10.0, help="how long (10)")
+    random = benches.add_parser(
+        "faults",
+        help="random worlds by the thousand, in virtual time: 1 when any breaks a rule",
+        description=faults.__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    random.add_argument("--json", type=Path, metavar="FILE", help="write the whole report there")
+    random.add_argument(
+        "--steps", type=float, default=faults.STEPS_MIN, help="events at least (1e7)"
+    )
+    random.add_argument(
+        "--seeds", type=int, default=faults.SEEDS_MIN, help="worlds at least (1000)"
+    )
+    random.add_argument("--seed", type=int, default=0, help="of the first world (0)")
     bad = benches.add_parser(
         "hostile",
         help="what an attacker costs the rightful hand",

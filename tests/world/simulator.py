@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 from safety.driver import Measure, Servo, Stop
 from safety.messages import Driver
 from safety.profile import MS
-from teleop.sim.arm import Refusal, SimulatedArm
+from teleop.sim.arm import SimulatedArm
+from teleop.sim.rules import Refusal
 from tests.world.process import Process
 from tests.world.wire import US
 from transport.wire.codec import Registry, encode

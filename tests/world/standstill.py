@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from safety.profile import MS
 from safety.state import State
-from teleop.sim.arm import WATCHDOG_NS
+from teleop.sim.rules import WATCHDOG_NS
 from transport.wire.vector import Setpoint
 
 if TYPE_CHECKING:

@@ -120,13 +120,11 @@ class Storm:
         world = self.world
         for _ in range(MEND_MS_MAX // 200):
             world.run(200)
-            session = world.robot.agent.gate.session
-            mine = session is not None and console.operator._grant is not None
-            if mine and session.id == console.operator._grant.session:
-                if world.state is State.ENGAGED:
-                    return
-            else:
+            session, grant = world.robot.agent.gate.session, console.operator._grant
+            if session is None or grant is None or session.id != grant.session:
                 console.ask()
+            elif world.state is State.ENGAGED:
+                return
         raise AssertionError(f"the hand never got the robot back in world {self.seed}")
 
 
