@@ -93,6 +93,8 @@ def restrain(
     """
     p = (applied[0], applied[1], applied[2])
     x = (wish[0], wish[1], wish[2])
+    if not math.isfinite(x[0] + x[1] + x[2]):  # no place, no wish
+        x = p
     number, worst = 0, TOLD_M
     for i in range(surfaces.shape[0]):
         _bound(surfaces[i], p, dt_s, work[i])
