@@ -186,7 +186,7 @@ class RobotState(Message, frozen=True):
     """
 
     KIND: ClassVar[int] = 17
-    BYTES_MAX: ClassVar[int] = 4096
+    BYTES_MAX: ClassVar[int] = 3072
     kind: Literal[17]
     robot: Name
     boot: Bin8

@@ -3,7 +3,7 @@
 Doors
 -----
 ``relay.console``  CURVE ROUTER for consoles and scripts, frames up to 1024 bytes
-``relay.robot``    CURVE ROUTER for robots, frames up to 2048 bytes
+``relay.robot``    CURVE ROUTER for robots, frames up to 3072 bytes
 datagrams          one UDP socket for those of both who asked for it when they attached
 
 Rules
@@ -48,7 +48,7 @@ RATE_HZ, BURST = 4000, 1000  # two arms at 1 kHz, twice over; half a second queu
 
 CONSOLE, ROBOT = "relay.console", "relay.robot"
 ROLES = {CONSOLE: frozenset({Role.CONSOLE, Role.SCRIPT}), ROBOT: frozenset({Role.ROBOT})}
-FRAME_BYTES_MAX = {CONSOLE: 1024, ROBOT: 2048}
+FRAME_BYTES_MAX = {CONSOLE: 1024, ROBOT: 3072}
 
 #: Why something was refused.
 CAUSES = (
