@@ -7,8 +7,10 @@
     story.py               one session from its request to its last state, always with the same keys
     refusals.py            bytes that are no message
     vectors.py             both, and datagrams, as vectors.json
+    faults.py              the fault matrix beside what its virtual worlds showed
 
-`make docs` writes `docs/protocol.md` and `docs/vectors.json`; a test holds them to this.
+`make docs` writes `docs/protocol.md`, `docs/vectors.json` and `docs/fault-matrix.md`; tests hold
+them to this.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """`python -m docs.generate`, from the repository's root."""
 
-from docs.generate import render
+from docs.generate import faults, render
 
-for path, text in render().items():
+for path, text in {**render(), faults.PAGE: faults.build()}.items():
     path.write_text(text)
     print(f"wrote {path}")

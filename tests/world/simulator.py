@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from safety.driver import Measure, Servo, Stop
 from safety.messages import Driver
 from safety.profile import MS
 from teleop.sim.arm import SimulatedArm
-from teleop.sim.rules import Refusal
+from teleop.sim.rules import Refusal, SimulatedDriver
 from tests.world.process import Process
 from tests.world.wire import US
 from transport.wire.codec import Registry, encode
-from transport.wire.vector import STILL, Setpoint, pack_setpoint, pack_twist
+from transport.wire.vector import Setpoint, pack_setpoint, pack_twist
 
 if TYPE_CHECKING:
     from tests.world.world import World
@@ -22,8 +22,13 @@ if TYPE_CHECKING:
 SOCKET_NS = 20 * US
 _ASKED = Registry((Servo, Stop))
 
-#: What stands behind the driver: an arm at a time of the driver's own clock.
-Build = Callable[[int], SimulatedArm]
+#: What stands behind the driver: so many arms, at a time of the driver's own clock.
+Build = Callable[[int, int], Sequence[SimulatedDriver]]
+
+
+def points(count: int, now_ns: int) -> Sequence[SimulatedDriver]:
+    """Make arms of the first order: no joints, no masses."""
+    return [SimulatedArm(now_ns) for _ in range(count)]
 
 
 class Simulator(Process):
@@ -39,7 +44,7 @@ class Simulator(Process):
 
     def __init__(self, world: World, arms: int, *, simulated: bool, build: Build) -> None:
         super().__init__(world)
-        self.arms = [build(self.now_ns()) for _ in range(arms)]
+        self.arms = build(arms, self.now_ns())
         self.instance = 1
         self.simulated = simulated
         self.mute = False
@@ -66,7 +71,7 @@ class Simulator(Process):
         now_ns, world = self.now_ns(), self.world
         for number, arm in enumerate(self.arms):
             arm.advance(now_ns)
-            power = Driver.ENABLED if arm.enabled else Driver.BRAKED
+            power = Driver.ENABLED if arm.enabled else Driver.BRAKED if arm.braked else Driver(0)
             flags = power | (Driver.SIMULATED if self.simulated else Driver(0))
             pose = self.lies or (self.frozen[number] if self.frozen else arm.pose)
             measured = Measure(
@@ -77,8 +82,8 @@ class Simulator(Process):
                 arm=number,
                 joints=b"",
                 measured=pack_setpoint(pose),
-                velocity=_STILL,
-                rule=0,
+                velocity=pack_twist(arm.velocity),
+                rule=arm.rule,
             )
             if not self.mute:
                 world.after(SOCKET_NS, world.robot.measured, encode(measured))
@@ -98,6 +103,3 @@ class Simulator(Process):
         elif self.arms[message.arm].servo(message, now_ns) is Refusal.NONE:
             self.applied.append((self.world.now_ns, message))
             self.world.witness.drove(message, epoch)
-
-
-_STILL = pack_twist(STILL)

@@ -1,5 +1,10 @@
-"""An arm that is told to hold: how far its tip runs on, how soon it rests, and that it stays."""
+"""An arm that is told to hold: how far its tip runs on, how soon it rests, and that it stays.
 
+With the first-order arm, and with the arm that has joints and masses (MuJoCo), by the driver's own
+state and the true tip.
+"""
+
+import importlib.util
 import math
 
 import pytest
@@ -9,40 +14,71 @@ from tests.world.scenes.drives import sweep
 from tests.world.story import Story
 
 REST_MM = 0.5
+MODELS = ["point", "psm"]
+CEILINGS = {"watchdogd": "hold"}
 
 
-def held(seed, state):
+def arms_of(model):
+    """How a world gets arms of this model: what makes them, and their lag."""
+    if model == "point":
+        return {}
+    if importlib.util.find_spec("mujoco") is None:
+        pytest.skip("MuJoCo is not installed")
+    from teleop.sim.drive import STATED_DELAY_S
+    from teleop.sim.field import Field
+
+    return {
+        "build": lambda count, now_ns: Field(count, now_ns).arms,
+        "arm_lag_s": STATED_DELAY_S,
+    }
+
+
+def held(seed, state, model):
     """An arm in motion that a monitor holds or stops; its speed then, in m/s."""
-    story = Story(seed, scale=1.0, script=sweep, ceilings={"watchdogd": "hold"})
+    story = Story(seed, scale=1.0, script=sweep, ceilings=CEILINGS, **arms_of(model))
     world, tip = story.world, story.world.simulator.arms[0]
     story.run(40 * seed)
     before = tip.pose
-    story.run(1)
-    speed_m_s = math.dist(before[:3], tip.pose[:3]) / 1e-3
+    story.run(4)
+    speed_m_s = math.dist(before[:3], tip.pose[:3]) / 4e-3
     world.ceiling("watchdogd", state, 60_000)
     world.until(lambda: world.state <= state)
     return story, speed_m_s
 
 
 @pytest.mark.parametrize("state", [State.HOLD, State.PROTECTIVE_STOP, State.ESTOP])
-@pytest.mark.parametrize("seed", range(5))
-def test_it_runs_no_further_than_its_brakes_need_and_rests_within_150_ms(seed, state):
-    story, speed_m_s = held(seed, state)
+@pytest.mark.parametrize(("model", "seed"), [("point", n) for n in range(5)] + [("psm", 2)])
+def test_it_runs_no_further_than_its_brakes_need_and_rests_within_150_ms(model, seed, state):
+    story, speed_m_s = held(seed, state, model)
     world, tip = story.world, story.world.simulator.arms[0]
     story.run(150)
     braking_mm = speed_m_s**2 / (2 * world.brake_m_s2) * 1e3
+    assert speed_m_s > 0.01
     assert world.witness.standstill.ran_m * 1e3 <= braking_mm + REST_MM
     rest = tip.pose
     story.run(100)
-    assert math.dist(rest[:3], tip.pose[:3]) * 1e3 < 0.001
+    assert math.dist(rest[:3], tip.pose[:3]) * 1e3 < 0.1
 
 
 @pytest.mark.parametrize("state", [State.HOLD, State.PROTECTIVE_STOP])
-def test_it_stands_for_ten_seconds(state):
-    story, _ = held(2, state)
+@pytest.mark.parametrize("model", MODELS)
+def test_it_stands_for_ten_seconds(model, state):
+    story, _ = held(2, state, model)
     tip = story.world.simulator.arms[0]
     story.run(150)
     rest = tip.pose
     for _ in range(20):
         story.run(500)
         assert math.dist(rest[:3], tip.pose[:3]) * 1e3 <= REST_MM
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_an_arm_whose_gate_has_died_stands_within_150_ms_by_itself(model):
+    story, _ = held(1, State.ENGAGED, model)
+    world, tip = story.world, story.world.simulator.arms[0]
+    world.kill(world.robot)
+    story.run(180)
+    assert tip.braked
+    rest = tip.pose
+    story.run(500)
+    assert math.dist(rest[:3], tip.pose[:3]) * 1e3 <= REST_MM

@@ -24,14 +24,14 @@ from teleop.console.operator import OperatorSettings
 from teleop.console.script import SCRIPTS, Path
 from teleop.robot.agent import RobotSettings
 from teleop.session.authority import Authority
-from teleop.sim.arm import Dynamics, SimulatedArm
+from teleop.sim.arm import Dynamics
 from tests.world.console import Console
 from tests.world.desk import Desk
 from tests.world.process import Process
 from tests.world.relay import RelayProcess
 from tests.world.rig import NODE, ROBOT, SIGNER
 from tests.world.robot import Robot
-from tests.world.simulator import Build, Simulator
+from tests.world.simulator import Build, Simulator, points
 from tests.world.wire import US, Wire
 from tests.world.witness import Witness
 from transport.wire.codec import encode
@@ -62,8 +62,7 @@ class World:
     ----------
     seed : fixes everything
     relays, arms, nodes : how many
-    build : makes an arm; None is the first-order arm of `teleop.sim.arm`
-    arm_lag_s : by how much that arm trails its setpoint
+    build, arm_lag_s : makes the arms; by how much such an arm trails its setpoint
 
     Attributes
     ----------
@@ -80,7 +79,7 @@ class World:
         simulated: bool = True,
         ceilings: dict[str, str] | None = None,
         limits: Limits | None = None,
-        build: Build | None = None,
+        build: Build = points,
         arm_lag_s: float = Dynamics().lag_s,
     ) -> None:
         self.seed = seed
@@ -97,7 +96,7 @@ class World:
         )
         self.witness = Witness(self)
         self.consoles: dict[str, Console] = {}
-        self.simulator = Simulator(self, arms, simulated=simulated, build=build or SimulatedArm)
+        self.simulator = Simulator(self, arms, simulated=simulated, build=build)
         self.signers = {node: key.public_key() for node, key in SIGNERS.items()}
         self.robot = Robot(self, settings, self.signers, boot=7)
         self.desks = [Desk(self, node, SIGNERS[node]) for node in list(SIGNERS)[:nodes]]
