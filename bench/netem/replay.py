@@ -102,7 +102,6 @@ class Replay:
         self._zero_ns = zero_ns = commands[0].t_in_ns - LEAD_NS - 1
         up = passings(commands, zero_ns)
         self._down = passings(trace.messages(DOWN), zero_ns)
-        self._down_ns = [passing.t_ns for passing in self._down]
         self._time = time = Timeline(1)
         self.steps: list[Step] = []
         self._keys = 0
@@ -166,15 +165,9 @@ class Replay:
         for outgoing in self._relay.to_send(now_ns):
             self._time.after(LAN_NS, partial(self._receive, outgoing.part))
         for spoken in self._relay.states(now_ns):
-            for delay_ns in self._nearest(now_ns).delays_ns:
+            for delay_ns in nearest(self._down, now_ns).delays_ns:
                 self._time.after(delay_ns, partial(self._hears, spoken.part))
         self._relay.take_records()
-
-    def _nearest(self, t_ns: int) -> Passing:
-        """Find the state of the trace that left nearest to `t_ns`; without any, none is carried."""
-        at = bisect_left(self._down_ns, t_ns)
-        near = self._down[max(0, at - 1) : at + 1]
-        return min(near, key=lambda p: abs(p.t_ns - t_ns), default=Passing(t_ns, ()))
 
     # The session service -------------------------------------------------------------------------
 
@@ -287,6 +280,13 @@ def passings(crossings: Sequence[Crossing], zero_ns: int) -> list[Passing]:
         came = tuple(c.t_out_ns - c.t_in_ns for c in copies if c.fate == Fate.CARRIED)
         found.append(Passing(copies[0].t_in_ns - zero_ns, came))
     return found
+
+
+def nearest(passing: Sequence[Passing], t_ns: int) -> Passing:
+    """Find what left nearest to `t_ns` in a row that ascends; if there is none, it is lost."""
+    at = bisect_left(passing, (t_ns,))
+    near = passing[max(0, at - 1) : at + 1]
+    return min(near, key=lambda p: abs(p.t_ns - t_ns), default=Passing(t_ns, ()))
 
 
 def main(argv: Sequence[str]) -> int:

@@ -103,6 +103,17 @@ def test_the_weather_does_not_depend_on_who_is_out_in_it(gaps: list[int]) -> Non
         assert busy.fate is calm.fate
 
 
+def test_what_a_packet_draws_does_not_move_the_weather() -> None:
+    def lost_at(bad: float) -> set[int]:
+        loss = GilbertElliott(0.02, 0.2, bad=bad)
+        sent = send(Impairment(loss=loss), 20_000)
+        return {t_ns for t_ns, fate, _ in sent if fate is Fate.LOST}
+
+    every, half = lost_at(1.0), lost_at(0.5)
+    assert half < every
+    assert len(half) == pytest.approx(len(every) / 2, rel=0.1)
+
+
 def test_a_cause_can_be_left_out_without_moving_the_others() -> None:
     both = Impairment(Delay(5 * MS, 1 * MS), loss=GilbertElliott(0.0105, 0.2), ordered=False)
     with_loss, without = send(both, 5000), send(both._replace(loss=None), 5000)

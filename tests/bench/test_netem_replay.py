@@ -11,7 +11,7 @@ from bench.netem import replay
 from bench.netem.channel import Channel
 from bench.netem.ladder import Step, shares, tally
 from bench.netem.profile import find
-from bench.netem.replay import Replay, Timeline
+from bench.netem.replay import Passing, Replay, Timeline, nearest
 from bench.netem.trace import DOWN, UP, Crossing, Head, Trace, TraceFault, ordered, write
 from safety.profile import LADDERS, MS, Profile
 from safety.state import Cause, State
@@ -162,6 +162,15 @@ def test_time_goes_forward_and_keeps_the_order_of_one_instant() -> None:
     time.at(30, lambda: seen.append(("never", time.now_ns)))
     time.run(30)
     assert seen == [("late", 10), ("second", 20), ("third", 20)]
+
+
+@pytest.mark.parametrize(
+    ("t_ns", "found"), [(-9, 0), (0, 0), (5, 0), (6, 10), (10, 10), (14, 10), (16, 20), (99, 20)]
+)
+def test_a_state_has_the_fate_of_the_one_that_left_nearest(t_ns: int, found: int) -> None:
+    states = [Passing(at, (at,)) for at in (0, 10, 20)]
+    assert nearest(states, t_ns) == Passing(found, (found,))
+    assert nearest([], t_ns).delays_ns == ()
 
 
 def test_the_file_can_be_replayed_by_hand(
