@@ -40,7 +40,7 @@ def draw(
     kinds[:] = np.where(np.isfinite(depth), Kind.TISSUE, Kind.BACKGROUND)
     _light(
         tissue.heights, tissue.colour, tissue.relief, camera.R_WC, camera.p_WC, camera.lens,
-        lamp, table, dim, depth, rgb,
+        camera.p_WC + camera.R_WC @ lamp.place, lamp.reach2, table, dim, depth, rgb,
     )  # fmt: skip
 
 
@@ -87,7 +87,8 @@ def _light(
     R_WC: Floats,
     p_WC: Floats,
     lens: tuple[float, float, float],
-    lamp: Lamp,
+    light: Floats,
+    reach2: float,
     table: Bytes,
     dim: Singles,
     depth: Floats,
@@ -96,11 +97,6 @@ def _light(
     focal, u0, v0 = lens
     half = 0.5 * (heights.shape[0] - 1) * CELL
     edge = colour.shape[0] - 2
-    light = np.empty(3)
-    for axis in range(3):
-        light[axis] = p_WC[axis]
-        for k in range(3):
-            light[axis] += R_WC[axis, k] * lamp.place[k]
     for row in range(depth.shape[0]):
         for column in range(depth.shape[1]):
             t = depth[row, column]
@@ -152,7 +148,7 @@ def _light(
             )
             shine = max(0.0, (hz - (sx + fx) * hx - (sy + fy) * hy) * scale)
             wet = _SHEEN * shine**14 + _GLINT * shine**220
-            fall = lamp.reach2 / way2 * dim[row, column]
+            fall = reach2 / way2 * dim[row, column]
             rgb[row, column, 0] = tone(fall * (red * matte + wet), table)
             rgb[row, column, 1] = tone(fall * (green * matte**1.15 + wet), table)
             rgb[row, column, 2] = tone(fall * (blue * matte**1.15 + wet), table)

@@ -143,7 +143,8 @@ class Renderer:
             self._touched,
             self._box,
         )
-        shadow.lay(base.rgb, self._stride, self._lit, self._touched, rgb)
+        rgb[:] = base.rgb
+        shadow.lay(self._stride, self._lit, self._touched, rgb)
         light.paint(
             shapes, drawn.looks, lens, self._lamp, self._table, self._dim,
             depth, self._owner, self._along, self._extent, rgb,

@@ -143,12 +143,11 @@ def _hide(cone: Floats, lamp: Lamp, px: float, py: float, pz: float) -> tuple[fl
 
 
 @jit
-def lay(base: Bytes, stride: int, lit: Singles, touched: NDArray[np.int32], rgb: Bytes) -> None:
-    """Copy `base` (h, w, 3) to `rgb`, darker where light is missing (`cast`)."""
+def lay(stride: int, lit: Singles, touched: NDArray[np.int32], rgb: Bytes) -> None:
+    """Darken `rgb` (h, w, 3) where light is missing (`cast`)."""
     rows, columns = lit.shape
     part = np.float32(1.0 / stride)
-    for row in range(base.shape[0]):
-        rgb[row] = base[row]
+    for row in range(rgb.shape[0]):
         up = row // stride
         down = min(up + 1, rows - 1)
         low = np.float32(row - up * stride) * part
@@ -161,7 +160,7 @@ def lay(base: Bytes, stride: int, lit: Singles, touched: NDArray[np.int32], rgb:
             if left == 1.0 and right == 1.0:
                 continue
             step = (right - left) * part
-            for column in range(stride * cell, min(stride * (cell + 1), base.shape[1])):
+            for column in range(stride * cell, min(stride * (cell + 1), rgb.shape[1])):
                 for k in range(3):
-                    rgb[row, column, k] = int(base[row, column, k] * left + np.float32(0.5))
+                    rgb[row, column, k] = int(rgb[row, column, k] * left + np.float32(0.5))
                 left += step

@@ -61,15 +61,13 @@ def read(picture: NDArray[np.uint8]) -> int | None:
 
 
 def _level(picture: NDArray[np.uint8], row: int, column: int) -> float:
-    side = picture.shape[1] / _CELLS_ACROSS
-    top, left = (row + 0.25) * side, (column + 0.25) * side
-    middle = picture[_inside(top, side), _inside(left, side)]
-    return float(middle.mean())
+    edges = _edges(picture.shape[1])
+    return float(picture[_middle(edges, row), _middle(edges, column)].mean())
 
 
-def _inside(start: float, side: float) -> slice:
-    first = round(start)
-    return slice(first, max(first + 1, round(start + side / 2.0)))
+def _middle(edges: list[int], cell: int) -> slice:
+    rim = (edges[cell + 1] - edges[cell]) // 4
+    return slice(edges[cell] + rim, edges[cell + 1] - rim)
 
 
 def _edges(width: int) -> list[int]:
