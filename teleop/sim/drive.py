@@ -68,8 +68,12 @@ _BELIEF: Final = 0.5
 INERTIA: Final = (0.080, 0.080, 0.715, 6.5e-4, 3.2e-4, 3.1e-4, 1.0e-4, 1.0e-4)
 #: 25 Hz, critically damped: the highest that 1 kHz and half of the nominal inertia leave stable.
 _OMEGA: Final = 2.0 * math.pi * 25.0
-STIFFNESS: Final = tuple(inertia * _OMEGA * _OMEGA for inertia in INERTIA)
-DAMPING: Final = tuple(2.0 * inertia * _OMEGA for inertia in INERTIA)
+#: A finger is softer, as its cables are: what it grips is held by 3 N with a jaw of 0, and by all
+#: that the drive gives with one well below, as the dVRK does it.
+_OMEGA_FINGER: Final = 2.0 * math.pi * 6.0
+_OMEGAS: Final = (_OMEGA,) * JOINTS + (_OMEGA_FINGER,) * (DOFS - JOINTS)
+STIFFNESS: Final = tuple(i * w * w for i, w in zip(INERTIA, _OMEGAS, strict=True))
+DAMPING: Final = tuple(2.0 * i * w for i, w in zip(INERTIA, _OMEGAS, strict=True))
 TORQUE_MAX: Final = tuple(drive.torque_max for drive in DRIVES)
 _FRICTION: Final = tuple(drive.damping for drive in DRIVES)
 

@@ -29,6 +29,10 @@ PACE: Final = Pace(rates=RATES[:JOINTS])
 #: A drive that gives all it may for longer than this is said to; shorter is a jolt.
 SATURATED_STEPS: Final = 2 * DELAY_STEPS
 
+# Flags of enum cost a microsecond each.
+_UNREACHABLE: Final = Status.UNREACHABLE.value
+_JOINT_LIMIT: Final = Status.JOINT_LIMIT.value
+_SINGULAR: Final = Status.SINGULAR.value
 _STOPS: Final = {None: Event.CLEAR, 0: Event.POWER_OFF, 1: Event.STOP, 2: Event.HALT}
 
 
@@ -58,7 +62,7 @@ class PsmArm:
         self._accepted_ns = now_ns
         self._servo: Servo | None = None  # accepted, and not used yet
         self._setpoint = b""  # the last that was used
-        self._status = Status.OK
+        self._status = 0  # bits of Status
         self._is_faulty = False
         self._pose = np.zeros(7)
         self._target = self._drives.reference.copy()
@@ -103,11 +107,11 @@ class PsmArm:
         """What holds the arm back, the gravest first."""
         if not self.enabled:
             return Rule.NONE
-        if self._status & Status.UNREACHABLE:
+        if self._status & _UNREACHABLE:
             return Rule.UNREACHABLE
-        if self._status & Status.JOINT_LIMIT:
+        if self._status & _JOINT_LIMIT:
             return Rule.JOINT
-        if self._status & Status.SINGULAR or (self._drives.is_limited and self._is_near_singular()):
+        if self._status & _SINGULAR or (self._drives.is_limited and self._is_near_singular()):
             return Rule.SINGULAR
         if self._drives.saturated_steps > SATURATED_STEPS:
             return Rule.TORQUE
@@ -161,7 +165,7 @@ class PsmArm:
 
     def _apply(self, event: Event) -> None:
         self._drives.apply(event, self._q, self._bias)
-        self._servo, self._setpoint, self._status = None, b"", Status.OK
+        self._servo, self._setpoint, self._status = None, b"", 0
         self._target[:] = self._drives.reference
 
     def _aim(self, servo: Servo) -> None:
@@ -174,21 +178,20 @@ class PsmArm:
         """Find the joints of a setpoint; where there are none, keep those of the last."""
         joints = self._target[:JOINTS]
         self._pose[:] = setpoint[:7]
-        status = kinematics.inverse(LARGE_NEEDLE_DRIVER, self._pose, joints, joints)
-        self._status = Status(status)
-        if status & Status.UNREACHABLE:
+        self._status = kinematics.inverse(LARGE_NEEDLE_DRIVER, self._pose, joints, joints)
+        if self._status & _UNREACHABLE:
             return
         psm = LARGE_NEEDLE_DRIVER
         self._target[JAW] = min(psm.jaw_upper, max(psm.jaw_lower, setpoint.jaw))
 
     def _said(self, velocity: bytes) -> bool:
         """Find the joints' speeds for a velocity; a zero one was not said, or is not needed."""
-        if self._status & Status.UNREACHABLE or velocity == _STILL:
+        if self._status & _UNREACHABLE or velocity == _STILL:
             return False
         self._twist[:] = unpack_twist(velocity)
         psm, joints = LARGE_NEEDLE_DRIVER, self._target
         status = kinematics.joint_velocity(psm, PACE, joints, self._twist, self._speed)
-        return not status & Status.UNREACHABLE
+        return not status & _UNREACHABLE
 
     def _is_near_singular(self) -> bool:
         return kinematics.clearance(LARGE_NEEDLE_DRIVER, self._q) < PACE.slow_m

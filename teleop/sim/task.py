@@ -46,10 +46,8 @@ LIFT_M: Final = 0.004
 #: An object that moves no farther than this in `REST_NS` is at rest.
 REST_M: Final = 0.0003
 REST_NS: Final = 200_000_000
-#: The centre of an object around a peg is no farther from it: its hole's play, and its tilt's.
-AROUND_M: Final = (
-    world.OBJECT_SIDE / (2.0 * math.sqrt(3.0)) - world.OBJECT_RADIUS + world.OBJECT_RADIUS
-)
+#: The centre of an object around a peg is no farther from it: the radius of its hole.
+AROUND_M: Final = world.OBJECT_SIDE / (2.0 * math.sqrt(3.0)) - world.OBJECT_RADIUS
 _PEGS: Final = np.array(world.PEGS)
 _IS_LEFT: Final = _PEGS[:, 0] < 0.0
 

@@ -28,16 +28,16 @@ PEG_HEIGHT: Final = 0.012
 #: Six on each side, as in the FLS peg transfer, at two thirds of its size: the left six first. So
 #: far apart that objects, as they are laid on them, do not touch.
 PEGS: Final[tuple[Peg, ...]] = tuple(
-    Peg(side * (0.022 + 0.018 * column), 0.016 * row - 0.016)
+    Peg(side * (0.024 + 0.022 * column), 0.020 * row - 0.020)
     for side in (-1, 1)
     for column in (0, 1)
     for row in (0, 1, 2)
 )
 
 #: An object is a rounded triangle around its origin: three capsules, its hole over a peg with
-#: 1.25 mm to spare on each side.
+#: 2.7 mm to spare on each side: room for a finger.
 OBJECTS: Final = 6
-OBJECT_SIDE: Final = 0.013
+OBJECT_SIDE: Final = 0.018
 OBJECT_RADIUS: Final = 0.0014
 #: Its corners in O, in O's xy plane, m; between them run the three capsules.
 OBJECT_CORNERS: Final[tuple[Point, ...]] = tuple(
