@@ -289,7 +289,7 @@ class TestNobodyHoldsTheRobot:
                 ("relay:malformed", data.replace(b"evil-robot", b"evil-r\xffbot"[:10])),
                 ("relay:field", data.replace(b"\xaaevil-robot", b"\xa0")),
                 ("relay:robot", data.replace(b"\xaaevil-robot", b"\xa3psm")),
-                ("hub:oversized", data + bytes(2048)),
+                ("hub:oversized", data + bytes(3072)),
             )
             with refused(room, **Counter(name for name, _ in broken)):
                 for _, frame in broken:
