@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 import signal
@@ -16,6 +17,7 @@ from rich.console import Console
 
 from bench import wan
 from bench.__main__ import main
+from bench.children import spawn, stop
 from bench.claims import load_claims
 from bench.netem import ladder, namespace, results, stage, trace
 from bench.netem.profile import find
@@ -234,8 +236,44 @@ def test_zeromq_goes_through_two_namespaces(keys: Keys) -> None:
     assert not any(child.poll() is None for child in node.children.values())
 
 
+def _children(parent: int) -> dict[int, str]:
+    """The processes that this one has started, and their commands."""
+    found = {}
+    for path in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            if int((path / "stat").read_text().rpartition(")")[2].split()[1]) == parent:
+                found[int(path.name)] = (path / "cmdline").read_bytes().decode()
+    return found
+
+
 def watch(node: WanStage, seconds: float) -> None:
     give_up = time.monotonic() + seconds
     while time.monotonic() < give_up:
         node.look()
         time.sleep(0.05)
+
+
+@pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_run_leaves_nothing(ending: signal.Signals, tmp_path: Path) -> None:
+    link = "udp" if namespace.missing() else "zmq"
+    words = tmp_path / "words"
+    bench = spawn(["-m", "bench", "wan", "--profile", "ge5", "--link", link], output=words)
+    made: list[Path] = []
+    node: dict[int, str] = {}
+    try:
+        while not any("natived" in command for command in node.values()):
+            assert bench.poll() is None, words.read_text()
+            time.sleep(0.02)
+            node = _children(bench.pid)
+            made = [
+                path
+                for path in SHM.glob("trocar-bench-*")
+                if any(str(path) in c for c in node.values())
+            ]
+        bench.send_signal(ending)
+        assert bench.wait(20) == 130, words.read_text()
+    finally:
+        stop([bench])
+    assert "interrupted" in words.read_text()
+    assert not any(path.exists() for path in made)
+    assert not any(Path(f"/proc/{pid}").exists() for pid in node)
