@@ -142,6 +142,7 @@ class Endoscope(Section, frozen=True, kw_only=True):
         360
     )
     rate_hz: Annotated[int, Meta(ge=0, le=240, description="pictures a second; 0 for none")] = 30
+    strip: bool = False
 
 
 class Metrics(Section, frozen=True, kw_only=True):

@@ -18,10 +18,12 @@ from teleop.node.terminal import Terminal
 from transport.io.mapping import Mapping
 from transport.telemetry.board import Board
 
-READS_HZ: Final = 100
+#: The robot holds after three readings that did not come (safety.deadline): at 30 Hz a terminal may
+#: take up to 100 ms for what it is sent.
+READS_HZ: Final = 30
 #: Readings from one picture, and from one text, to the next.
-PICTURE_EVERY: Final = 8
-TEXT_EVERY: Final = 25
+PICTURE_EVERY: Final = 3
+TEXT_EVERY: Final = 8
 GAUGES: Final = ("reads", "keys")
 _NAMES: Final = {row.key: row.name for row in BINDINGS}
 #: What a person may press, in the order in which it is needed.

@@ -209,6 +209,7 @@ def _endoscoped(config: NodeConfig, process: ProcessSettings) -> EndoscopedSetti
         width=endoscope.width,
         height=endoscope.height,
         rate_hz=endoscope.rate_hz,
+        strip=endoscope.strip,
     )
 
 
