@@ -2,12 +2,16 @@
 
 A source's newer ceiling replaces its older one; ENGAGED lifts it. When its time to live has
 passed without a newer one, the source counts as silent, and its policy takes the ceiling's place.
+A wired emergency stop (safety.estop) is such a source too, with a policy of its own: its token
+lives for 20 ms at most, whatever it says, and until it was heard once nothing arms.
 """
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
 from typing import NamedTuple
 
+from safety import estop
 from safety.state import State
 
 #: What a source's silence imposes, by the word that `node.toml` uses.
@@ -16,6 +20,21 @@ SILENCE_POLICY: dict[str, State] = {
     "degraded": State.DEGRADED,
     "hold": State.HOLD,
 }
+_NEVER = (1 << 63) - 1
+
+
+class Lowest(NamedTuple):
+    """The lowest ceiling in force.
+
+    Parameters
+    ----------
+    words : its source and cause, for people
+    is_lost : it is the silence of a wired emergency stop
+    """
+
+    state: State
+    words: str
+    is_lost: bool = False
 
 
 class _Held(NamedTuple):
@@ -24,40 +43,46 @@ class _Held(NamedTuple):
     expires_ns: int
 
 
+_LIFTED = Lowest(State.ENGAGED, "")
+
+
 class Ceilings:
     """The ceilings of one robot.
 
     Parameters
     ----------
-    policies : source name -> what its silence imposes; only these sources may send
+    policies : source name -> what its silence imposes
+    wired : names of the wired emergency stops; only these and those of `policies` may send
     """
 
-    def __init__(self, policies: dict[str, State]) -> None:
-        self._policies = policies
-        self._held: dict[str, _Held] = {}
+    def __init__(self, policies: Mapping[str, State], wired: Collection[str] = ()) -> None:
+        self._policies = {**policies, **dict.fromkeys(wired, estop.SILENCE)}
+        self._wired = frozenset(wired)
+        unheard = _Held(State.IDLE, "not heard yet", _NEVER)
+        self._held: dict[str, _Held] = dict.fromkeys(wired, unheard)
 
     def allows(self, source: str) -> bool:
         """Tell whether this source may lower this robot's ceiling at all."""
         return source in self._policies
 
-    def set(self, source: str, max_state: State, cause: str, expires_ns: int) -> None:
+    def set(self, source: str, max_state: State, cause: str, ttl_ns: int, now_ns: int) -> None:
         """Take a source's newest ceiling; the caller has checked `allows`."""
-        self._held[source] = _Held(max_state, cause, expires_ns)
+        if source in self._wired:
+            ttl_ns = min(ttl_ns, estop.TOKEN_NS_MAX)
+        self._held[source] = _Held(max_state, cause, now_ns + ttl_ns)
 
-    def lowest(self, now_ns: int) -> tuple[State, str]:
-        """Find the lowest ceiling in force, and its cause in words."""
-        lowest, cause = State.ENGAGED, ""
+    def lowest(self, now_ns: int) -> Lowest:
+        """Find the lowest ceiling in force."""
+        lowest = _LIFTED
         for source, held in self._held.items():
-            if now_ns < held.expires_ns:
-                state, why = held.max_state, f"{source}: {held.cause}"
-            else:
-                state, why = self._policies[source], f"{source} is silent"
-            if state < lowest:
-                lowest, cause = state, why
-        return lowest, cause
+            is_silent = now_ns >= held.expires_ns
+            state = self._policies[source] if is_silent else held.max_state
+            if state < lowest.state:
+                words = f"{source} is silent" if is_silent else f"{source}: {held.cause}"
+                lowest = Lowest(state, words, is_silent and source in self._wired)
+        return lowest
 
     def next_deadline_ns(self, now_ns: int) -> int | None:
         """When the next ceiling expires."""
-        return min(
-            (h.expires_ns for h in self._held.values() if h.expires_ns > now_ns), default=None
-        )
+        expiries = (held.expires_ns for held in self._held.values())
+        return min((t for t in expiries if now_ns < t < _NEVER), default=None)

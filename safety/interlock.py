@@ -97,6 +97,10 @@ class Interlock:
             return None
         return self._move(ceiling, cause, now_ns)
 
+    def explain(self, cause: Cause) -> None:
+        """Say why no act follows, or none without more; the state stays as it is."""
+        self.cause = cause
+
     def _move(self, new: State, cause: Cause, now_ns: int) -> Transition:
         transition = Transition(self.state, new, cause, now_ns)
         self.state, self.cause = new, cause

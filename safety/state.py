@@ -54,6 +54,14 @@ class Cause(IntEnum):
     SELF_LATE = 26
     LAG = 27
     DRIVER_BRAKED = 28
+    LOSS = 29
+    FENCE = 30
+    LEAPS = 31
+    NO_POSE = 32
+    DRIVER_FROZEN = 33
+    FORGERY = 34
+    DEADMAN_STUCK = 35
+    TOKEN_LOST = 36
 
 
 #: The same for people: what a screen says behind the state's name.
@@ -87,4 +95,12 @@ WORDS: dict[Cause, str] = {
     Cause.SELF_LATE: "the robot's own loop ran late",
     Cause.DRIVER_BRAKED: "the robot's driver has braked by itself",
     Cause.LAG: "the instrument trails the hand too far",
+    Cause.LOSS: "too many commands are lost on the way",
+    Cause.FENCE: "the hand reaches beyond the fence of the workspace",
+    Cause.LEAPS: "the hand leapt three times within a second",
+    Cause.NO_POSE: "the console sends what is no pose",
+    Cause.DRIVER_FROZEN: "the driver measures the same although the arm is told to move",
+    Cause.FORGERY: "somebody without the session's key sends commands",
+    Cause.DEADMAN_STUCK: "the deadman has been held since the start: release it",
+    Cause.TOKEN_LOST: "a wired emergency stop is no longer heard",
 }

@@ -33,7 +33,6 @@ from safety.grant import (
     public_point,
     sign,
 )
-from safety.limits import Limits
 from safety.messages import (
     NO_SESSION,
     NO_TAG,
@@ -49,6 +48,7 @@ from safety.messages import (
 from safety.profile import Profile
 from safety.seal import seal
 from safety.state import Cause, State
+from teleop.robot.agent import RobotSettings
 from transport.wire.codec import Message, Registry, encode
 from transport.wire.messages import Attach, Attached, Clock, Refused, encode_hop
 from transport.wire.vector import STILL, Setpoint, Twist, pack_joints, pack_setpoint, pack_twist
@@ -96,7 +96,7 @@ GRANT = Grant(
     console_key=public_point(CONSOLE),
     role=Role.SURGEON,
     epoch=EPOCH,
-    limits=Limits().digest(),
+    limits=RobotSettings(name="psm1").digest(),
     profile=Profile.NATIVE,
     period_us=1000,
     max_loop_ms=60,

@@ -10,12 +10,15 @@ Rules
    the newest is applied (the others are MERGED), so a stall is never replayed.
 2. Nothing of an epoch is admitted before the epoch is on disk: the agent asks with a `Persist`
    event, the shell answers with `persisted`.
-3. While powered the driver hears a setpoint at least every 10 ms; frozen unless something may
-   move. At IDLE and below it hears a stop instead.
+3. While powered the driver hears a setpoint at least every 10 ms; what may move no longer brakes,
+   and then stands. At IDLE and below the driver hears a stop instead.
+4. Who serves its own deadlines late knows nothing of the time between: a hold.
+5. A stranger stops nothing: forged commands are counted, and told.
 """
 
 from __future__ import annotations
 
+import hashlib
 from collections import deque
 from collections.abc import Mapping
 from enum import IntEnum
@@ -47,10 +50,12 @@ from safety.messages import (
 )
 from safety.profile import MS, Ladder
 from safety.state import Cause, State
+from safety.supervision import Burst
 from teleop.robot.acceptance import accept, ladder_of, session_of
 from teleop.robot.arm import Arm, Pending
 from teleop.robot.drive import Drive
 from teleop.robot.engagement import Engagement
+from teleop.robot.fixture import ShapeSettings
 from teleop.robot.voice import Voice
 from transport.link.age import EchoAge
 from transport.wire.codec import Message, encode
@@ -59,11 +64,20 @@ from transport.wire.codec import Message, encode
 BACKLOG = 1024
 
 
+#: A deadline of one's own that is served later than this, while something may move, is a hold.
+SELF_LATE_NS = 10 * MS
+#: So many leaps, or commands that are no pose, within a second are a PROTECTIVE_STOP.
+ERRORS_MAX, ERRORS_NS = 3, 1000 * MS
+#: So many forged commands within a second are told, once a second.
+FORGERIES_MAX, FORGERIES_NS = 10, 1000 * MS
+_NEVER = (1 << 63) - 1
+
 #: Refused behind the tag and the sequence: nothing to follow, but its person's. A stop that such
 #: a command carries counts: a bad path may be why it was pressed.
 _UNFIT = frozenset(
     {Verdict.NEVER_SENT, Verdict.LATE, Verdict.MODE, Verdict.NOT_FINITE, Verdict.NOT_UNIT}
 )
+_NO_POSE = frozenset({Verdict.NOT_FINITE, Verdict.NOT_UNIT})
 
 
 class To(IntEnum):
@@ -106,15 +120,22 @@ class RobotSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     ----------
     name, arms : its name and number of arms
     state_rate_hz : how often it says its state
-    limits : speeds
+    limits, shape : of its arms' motion; a grant holds for exactly these
     ceilings : source name -> policy of its silence (none, degraded, hold)
+    estops : sources that are wired emergency stops (safety.estop)
     """
 
     name: str
     arms: int = 1
     state_rate_hz: int = 250
     limits: Limits = Limits()
+    shape: ShapeSettings = ShapeSettings()
     ceilings: dict[str, str] = {}
+    estops: tuple[str, ...] = ()
+
+    def digest(self) -> bytes:
+        """SHA-256 of all that says how the arms may move, as grants carry it."""
+        return hashlib.sha256(msgspec.msgpack.encode((self.limits, self.shape))).digest()
 
 
 class Agent:
@@ -147,7 +168,7 @@ class Agent:
         self._stored = stored
         ticks = EchoAge()
         self.gate = Gate(settings.name, settings.arms, ticks)
-        self._limits_hash = settings.limits.digest()
+        self._limits_hash = settings.digest()
         self._voice = Voice(
             settings.name,
             settings.arms,
@@ -159,11 +180,18 @@ class Agent:
             now_ns,
         )
         policies = {name: SILENCE_POLICY[word] for name, word in settings.ceilings.items()}
-        self._ceilings = Ceilings(policies)
-        self.arms = tuple(Arm(number, settings.limits) for number in range(settings.arms))
+        self._ceilings = Ceilings(policies, settings.estops)
+        self.arms = tuple(
+            Arm(number, settings.limits, settings.shape) for number in range(settings.arms)
+        )
         self.drive = Drive(self.arms)
         self._engagement: Engagement | None = None
         self._expires_ns = 0
+        self._due_ns = _NEVER  # the deadline that the shell was told last
+        self._leaps = Burst(ERRORS_MAX, ERRORS_NS)
+        self._no_poses = Burst(ERRORS_MAX, ERRORS_NS)
+        self._forgeries = Burst(FORGERIES_MAX, FORGERIES_NS)
+        self._alarmed_ns = now_ns - FORGERIES_NS
         self._out: list[Outgoing] = []
         self._events: deque[Transition | Persist] = deque(maxlen=BACKLOG)
         self._records: list[Judged] = []
@@ -174,6 +202,7 @@ class Agent:
 
     def receive(self, part: bytes, now_ns: int) -> None:
         """Take one part from any relay, by any path."""
+        self._judge_itself(now_ns)
         admission = self.gate.admit(part, now_ns)
         command = admission.command
         if admission.verdict is Verdict.ADMITTED:
@@ -188,6 +217,10 @@ class Agent:
             self._engagement.late()
         if admission.verdict in _UNFIT and command is not None and command.flags & ESTOP:
             self._lower(State.ESTOP, Cause.ESTOP_PRESSED, now_ns)
+        if admission.verdict in _NO_POSE and self._no_poses.add(now_ns):
+            self._lower(State.PROTECTIVE_STOP, Cause.NO_POSE, now_ns)
+        if admission.verdict is Verdict.TAG:
+            self._forged(now_ns)
         if command is not None and admission.verdict is not Verdict.ADMITTED:
             self._records.append(
                 Judged(
@@ -217,7 +250,7 @@ class Agent:
         self._expires_ns = now_ns + grant.duration_s * 1_000_000_000
         self._open(grant.session, grant.epoch, keys, ladder_of(grant), grant.period_us, now_ns)
         for arm in self.arms:
-            arm.start_session(grant.scale)
+            arm.start_session(grant.scale, grant.period_us * 1000, now_ns)
         self._events.append(Persist(grant.epoch, self._stored))
         return True
 
@@ -233,17 +266,17 @@ class Agent:
             ours = message.robot == self.settings.name and message.source == source
             if not (ours and self._ceilings.allows(source)):
                 return False
-            expires_ns = now_ns + message.ttl_ms * MS
             ceiling = State(min(message.max_state, State.ENGAGED))
             if ceiling is State.BOOT:  # only a boot leads out of it
                 ceiling = State.PROTECTIVE_STOP
-            self._ceilings.set(source, ceiling, message.cause, expires_ns)
+            self._ceilings.set(source, ceiling, message.cause, message.ttl_ms * MS, now_ns)
             self._apply_ceilings(now_ns)
             return True
         return False
 
     def receive_driver(self, message: Message, now_ns: int) -> None:
         """Take a measurement from the driver."""
+        self._judge_itself(now_ns)
         powered = self.interlock.state >= State.HOLD
         if self.drive.measured(message, now_ns, powered=powered):
             # Power comes back only with a new epoch (or a reset): a driver that restarts under
@@ -253,6 +286,8 @@ class Agent:
             self._announce()
         elif self.drive.has_braked(now_ns):
             self._end(Cause.DRIVER_BRAKED, now_ns)
+        elif self.drive.is_frozen:
+            self._apply_ceilings(now_ns)
 
     def driver_gone(self, now_ns: int) -> None:
         """Note that the driver's connection ended."""
@@ -331,10 +366,12 @@ class Agent:
             silence = self._engagement.next_deadline_ns(now_ns)
             if silence is not None:
                 deadline = min(deadline, silence)
+        self._due_ns = max(deadline, now_ns)
         return deadline
 
     def handle_deadline(self, now_ns: int) -> None:
         """Apply what time has come to: silence, ceilings, a silent driver, an expired grant."""
+        self._judge_itself(now_ns)
         self.drive.falls_silent(now_ns)
         self._apply_ceilings(now_ns)
         if self._engagement is None:
@@ -359,7 +396,9 @@ class Agent:
         assert arm.pending is not None
         command, hand = arm.pending.command, arm.pending.setpoint
         self._apply_ceilings(now_ns)
-        engagement.heard(command, hand, arm, now_ns)
+        session = self.gate.session
+        hole = session is not None and session.windows[number].skipped > 0
+        engagement.heard(command, hand, arm, now_ns, hole=hole)
         arm.see_pedals(command.flags, engaged=self.interlock.state is State.ENGAGED)
 
     def _apply(self, arm: Arm, pending: Pending, now_ns: int) -> None:
@@ -367,16 +406,18 @@ class Agent:
         command = pending.command
         if self.interlock.state >= State.DEGRADED and command.flags & DEADMAN:
             degraded = self.interlock.state is State.DEGRADED
-            held = arm.setpoint
-            arm.follow(command, pending.setpoint, degraded=degraded, now_ns=now_ns)
-            if degraded and arm.lag_m > self.settings.limits.lag_m_max:
-                arm.setpoint = held  # a hold holds here, not a step further
-                self._hold(Cause.LAG, now_ns)
+            step = arm.follow(command, pending.setpoint, degraded=degraded, now_ns=now_ns)
+            if arm.is_braking:
+                arm.glide(now_ns)
+            if step is not None and step.leapt and self._leaps.add(now_ns):
+                self._lower(State.PROTECTIVE_STOP, Cause.LEAPS, now_ns)
+                return self._record(pending, Verdict.ADMITTED, now_ns)
+            if step is not None and step.hold:
+                self._hold(step.hold, now_ns)
             energy = self.interlock.state is State.ENGAGED
             self._tell_driver(encode(arm.servo(now_ns, energy=energy)))
-            self._record(pending, Verdict.ADMITTED, now_ns, applied=True)
-        else:
-            self._record(pending, Verdict.ADMITTED, now_ns)
+            return self._record(pending, Verdict.ADMITTED, now_ns, applied=True)
+        return self._record(pending, Verdict.ADMITTED, now_ns)
 
     def _record(
         self, pending: Pending, verdict: Verdict, now_ns: int, *, applied: bool = False
@@ -406,7 +447,7 @@ class Agent:
         self.gate.session = None
         self._engagement = None
         for arm in self.arms:
-            arm.stop_following()
+            arm.stop_following(now_ns)
             arm.pending = None
         self._announce()
 
@@ -423,10 +464,12 @@ class Agent:
 
     def _apply_ceilings(self, now_ns: int) -> None:
         """Lower to what the sources and the driver permit, and let no act exceed it."""
-        ceiling, _ = self._ceilings.lowest(now_ns)
-        cause = Cause.CEILING
+        ceiling, _, is_lost = self._ceilings.lowest(now_ns)
+        cause = Cause.TOKEN_LOST if is_lost else Cause.CEILING
         if self.drive.is_silent and ceiling > State.HOLD:
             ceiling, cause = State.HOLD, Cause.DRIVER_SILENT
+        elif self.drive.is_frozen and ceiling > State.HOLD:
+            ceiling, cause = State.HOLD, Cause.DRIVER_FROZEN
         elif self.drive.is_braked and ceiling > State.ARMED:
             ceiling, cause = State.ARMED, Cause.DRIVER_BRAKED
         self.interlock.ceiling = ceiling
@@ -441,7 +484,7 @@ class Agent:
         old, new = transition.old, transition.new
         if new < State.DEGRADED:
             for arm in self.arms:
-                arm.stop_following()
+                arm.stop_following(transition.t_ns)
         latched = new if new <= State.PROTECTIVE_STOP else State.BOOT
         if latched is not self._stored and new is not State.BOOT:
             self._stored = latched
@@ -452,6 +495,21 @@ class Agent:
         self._voice.hurry()
         seq = self.arms[0].seq
         self._answer(self._voice.event(transition, self.epoch_max, seq))
+
+    def _judge_itself(self, now_ns: int) -> None:
+        """Hold if the deadline that was told last should have been served long ago."""
+        if now_ns - self._due_ns > SELF_LATE_NS:
+            self._due_ns = _NEVER
+            if self.interlock.state >= State.DEGRADED:
+                self._hold(Cause.SELF_LATE, now_ns)
+
+    def _forged(self, now_ns: int) -> None:
+        """Count a command whose tag is wrong; a burst of them is told over the guard."""
+        if self._forgeries.add(now_ns) and now_ns - self._alarmed_ns >= FORGERIES_NS:
+            self._alarmed_ns = now_ns
+            state = self.interlock.state
+            alarm = Transition(state, state, Cause.FORGERY, now_ns)
+            self._answer(self._voice.event(alarm, self.epoch_max, self.arms[0].seq))
 
     def _announce(self) -> None:
         self._answer(self.introduction())

@@ -5,10 +5,15 @@ from __future__ import annotations
 import math
 from typing import NamedTuple
 
+from safety.clamp import Rule
 from safety.driver import VALID_FOR_US, Measure, Servo
 from safety.gate import Admission
-from safety.limits import Limits, limit_step, rotation_angle
+from safety.limits import Limiter, Limits, Step
 from safety.messages import CAMERA, CLUTCH, ENERGY, ArmState, Command
+from safety.profile import MS
+from safety.rotation import rotation_angle
+from safety.supervision import Frozen
+from teleop.robot.fixture import ShapeSettings
 from teleop.robot.shape import Shape
 from transport.wire.vector import (
     ORIGIN,
@@ -39,22 +44,33 @@ class Pending(NamedTuple):
 
 
 class Arm:
-    """The state of one arm; the agent decides when it may follow."""
+    """The state of one arm; the agent decides when it may follow.
 
-    def __init__(self, number: int, limits: Limits) -> None:
+    Attributes
+    ----------
+    following : whether the setpoint follows the hand; if not it comes to rest, or stands
+    is_frozen : the driver repeats one measurement although the arm is told to move
+    """
+
+    def __init__(self, number: int, limits: Limits, shape: ShapeSettings) -> None:
         self.number = number
-        self._limits = limits
-        self._shape = Shape(1.0)
+        self._limiter = Limiter(limits)
+        self._settings = shape
+        self._shape = Shape(shape, 1.0, MS)
         self.measured = ORIGIN
         self.measured_velocity = _STILL
         self.joints = b""
-        self.rule = 0
-        self.setpoint = ORIGIN
+        self._driver_rule = 0
         self.driver_tick = 0
         self.measured_ns: int | None = None
+        self._instance = -1
+        self._frozen = Frozen()
+        self.is_frozen = False
         self.servo_ns = 0
         self.following = False
-        self.lag_m = 0.0
+        self._rule = Rule.NONE
+        self._velocity = STILL
+        self._moved_ns = 0
         self.pending: Pending | None = None
         self.has_energy = False  # said the newest setpoint
         self._withheld = ENERGY  # pedals that must be seen up before they count
@@ -67,24 +83,41 @@ class Arm:
         """Number of the newest admitted command, 0 when there is none in this session."""
         return self._newest.command.seq if self._newest else 0
 
-    def start_session(self, scale: float) -> None:
-        """Forget the last session's commands and take this scale."""
-        self._shape = Shape(scale)
+    @property
+    def setpoint(self) -> Setpoint:
+        """X_BT that was applied last."""
+        return self._limiter.setpoint
+
+    @property
+    def is_braking(self) -> bool:
+        """Whether the setpoint, followed by no hand, is on its way to rest."""
+        return self._limiter.is_braking
+
+    def start_session(self, scale: float, period_ns: int, now_ns: int) -> None:
+        """Forget the last session's commands; take the scale and period of this one."""
+        self._shape = Shape(self._settings, scale, period_ns)
         self.pending = self._newest = None
         self.admitted = self.merged = self.late = 0
-        self.stop_following()
+        self.stop_following(now_ns)
 
     def measure(self, message: Measure, now_ns: int) -> bool:
-        """Take a measurement; a pose that is no pose is refused (False) and changes nothing."""
+        """Take a measurement; a pose that is no pose is refused (False) and changes nothing.
+
+        One whose tick has not advanced is a repetition, and no sign of life.
+        """
         measured = unpack(message.measured)
         if not (is_finite(measured) and is_unit(measured)):
             return False
+        if message.instance == self._instance and message.driver_tick <= self.driver_tick:
+            return True
+        self._instance = message.instance
         self.measured = measured
         self.measured_velocity = message.velocity
         self.joints = message.joints
-        self.rule = message.rule
+        self._driver_rule = message.rule
         self.driver_tick = message.driver_tick
         self.measured_ns = now_ns
+        self.is_frozen = self._frozen.measured(measured, self.setpoint, now_ns)
         return True
 
     def offer(self, admission: Admission, now_ns: int) -> Pending | None:
@@ -101,15 +134,32 @@ class Arm:
         )
         return superseded
 
-    def settle(self) -> None:
+    def settle(self, now_ns: int) -> None:
         """Take the measured pose as the setpoint: before power, so that nothing moves at it."""
-        self.setpoint = self.measured
+        self._limiter.reset(self.measured, now_ns)
+        self._frozen.reset()
+        self.is_frozen = False
 
-    def stop_following(self) -> None:
-        """Freeze the setpoint; following again takes a new reference."""
+    def stop_following(self, now_ns: int) -> None:
+        """Let the setpoint come to rest; following again takes a new reference."""
+        if self.following:
+            self._limiter.brake(now_ns)
         self.following = False
         self._referenced = -1
-        self.lag_m = 0.0
+        self._rule = Rule.NONE
+        self._velocity = STILL
+
+    def glide(self, now_ns: int) -> None:
+        """Bring a braking setpoint to where it is by now, out of the fixtures as ever."""
+        braked = self._limiter.glide(now_ns)
+        self._limiter.take(self._shape.keep_out(braked, now_ns - self._moved_ns), now_ns)
+        self._velocity = self._limiter.velocity
+        self._moved_ns = now_ns
+
+    def halt(self) -> None:
+        """Stay where the setpoint is: without a driver that listens there is nothing to brake."""
+        self._limiter.halt()
+        self._velocity = STILL
 
     def see_pedals(self, flags: int, *, engaged: bool) -> None:
         """Take the energy pedals of an admitted command: one counts if pressed while ENGAGED."""
@@ -126,30 +176,37 @@ class Arm:
 
     def is_near(self, hand: Setpoint) -> bool:
         """Tell whether what this hand asks for, under the last reference, is near the setpoint."""
-        target = self._shape.step(hand)
-        distance = math.dist(target[:3], self.setpoint[:3])
-        return distance <= NEAR_M and rotation_angle(target, self.setpoint) <= NEAR_RAD
+        target, setpoint = self._shape.target(hand), self.setpoint
+        distance = math.dist(target[:3], setpoint[:3])
+        return distance <= NEAR_M and rotation_angle(target, setpoint) <= NEAR_RAD
 
-    def follow(self, command: Command, hand: Setpoint, *, degraded: bool, now_ns: int) -> None:
-        """Move the setpoint as this command asks: re-reference, shape, limit."""
+    def follow(
+        self, command: Command, hand: Setpoint, *, degraded: bool, now_ns: int
+    ) -> Step | None:
+        """Move the setpoint as this command asks: re-reference, shape, limit.
+
+        Returns what the limits made of it; None when this hand does not move the arm now.
+        """
         if command.flags & CLUTCH:
-            self.stop_following()
-            return
+            self.stop_following(now_ns)
+            return None
         if command.clutch_id != self._referenced:
             if not self.is_aligned(hand):
-                self.stop_following()
-                return
-            self._shape.reference(hand, self.setpoint)
+                self.stop_following(now_ns)
+                return None
+            self._limiter.resume(now_ns)
+            self._shape.reference(hand, self.setpoint, command.seq)
             self._referenced = command.clutch_id
             self.following = True
-        step = limit_step(
-            self._limits,
-            degraded=degraded,
-            old=self.setpoint,
-            wish=self._shape.step(hand),
-            dt_ns=now_ns - self.servo_ns,
-        )
-        self.setpoint, self.lag_m = step.setpoint, step.lag_m
+        shape = self._shape
+        wish = shape.step(hand, command.seq)
+        step = self._limiter.step(wish, degraded=degraded, now_ns=now_ns)
+        shape.resume(step.setpoint)
+        self._rule = max(step.rule, shape.rule)
+        # What the limits slowed down moves at no speed that the hand could tell.
+        self._velocity = shape.velocity if step.rule is Rule.NONE else STILL
+        self._moved_ns = now_ns
+        return step
 
     def servo(self, now_ns: int, *, energy: bool) -> Servo:
         """Make the message that tells the driver the present setpoint."""
@@ -167,7 +224,7 @@ class Arm:
             driver_tick=self.driver_tick,
             valid_for_us=VALID_FOR_US,
             setpoint=pack_setpoint(self.setpoint),
-            velocity=_STILL,
+            velocity=pack_twist(self._velocity),
             energy=power,
             tool=command.tool if command else 0,
             camera=bool(flags & CAMERA),
@@ -190,8 +247,8 @@ class Arm:
             velocity=self.measured_velocity,
             joints=self.joints,
             setpoint=pack_setpoint(self.setpoint),
-            requested=pack_setpoint(self.setpoint),
-            rule=self.rule,
-            fixture=0,
-            filter_us=0,
+            requested=pack_setpoint(self._shape.requested if self.following else self.setpoint),
+            rule=self._rule or self._driver_rule,
+            fixture=self._shape.fixture if self._rule is Rule.FIXTURE else 0,
+            filter_us=self._shape.filter_us,
         )

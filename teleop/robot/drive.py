@@ -3,11 +3,12 @@
 Rules
 -----
 1. A driver that has not measured every arm for 30 ms is silent; a silent one gets no motion.
-2. Under power it hears a setpoint at least every 10 ms, a third of its own watchdog, and at once
-   that energy is off when ENGAGED was left.
+2. Under power it hears a setpoint at least every 10 ms, a third of its own watchdog, every 1 ms
+   while an arm comes to rest, and at once that energy is off when ENGAGED was left.
 3. Power goes on with the measured pose as setpoint, so that nothing moves at it.
 4. A driver that brakes by itself under power (its own watchdog, after a pause of this process)
    has ended the session: power comes back with a new epoch, not behind anybody's back.
+5. One that measures the same although its arm is told to move is blind: a hold, until it sees.
 """
 
 from __future__ import annotations
@@ -19,6 +20,8 @@ from teleop.robot.arm import Arm
 from transport.wire.codec import Message, encode
 
 SERVO_NS_MAX = 10 * MS
+#: The same for an arm that is braking.
+GLIDE_NS = MS
 MEASURE_NS_MAX = 30 * MS
 #: A driver may take this long from `clear` until it says that it is enabled.
 ENABLE_NS_MAX = 200 * MS
@@ -51,6 +54,11 @@ class Drive:
         """Whether the driver says that its brakes are on."""
         return bool(self.flags & _BRAKED)
 
+    @property
+    def is_frozen(self) -> bool:
+        """Whether the driver repeats one measurement of an arm that is told to move."""
+        return any(arm.is_frozen for arm in self._arms)
+
     def measured(self, message: Message, now_ns: int, *, powered: bool) -> bool:
         """Take a measurement; return whether it is the first of a driver that has (re)started."""
         if not isinstance(message, Measure) or message.arm >= len(self._arms):
@@ -61,7 +69,7 @@ class Drive:
             self.refused += 1
             return False
         if not powered:
-            arm.settle()
+            arm.settle(now_ns)
         self.flags = message.flags & _SAYS | _CONNECTED
         if self._enable_until_ns is not None and not self.is_braked:
             self._enable_until_ns = now_ns
@@ -87,7 +95,7 @@ class Drive:
         silence_ns = min(arm.measured_ns or 0 for arm in self._arms) + MEASURE_NS_MAX + 1
         if not powered:
             return silence_ns
-        return min(silence_ns, min(arm.servo_ns for arm in self._arms) + SERVO_NS_MAX)
+        return min(silence_ns, *(arm.servo_ns + _patience_ns(arm) for arm in self._arms))
 
     def has_braked(self, now_ns: int) -> bool:
         """Tell whether the driver brakes although it was told to stand under power."""
@@ -100,21 +108,29 @@ class Drive:
         for arm in self._arms:
             arm.cut_energy()
             if on:
-                arm.settle()
+                arm.settle(now_ns)
                 arm.servo_ns = 0
         return encode(Stop(34, None if on else 1))
 
     def keep_alive(self, now_ns: int, *, engaged: bool) -> list[bytes]:
-        """Repeat the setpoints of the arms that have had none for too long, or must lose energy."""
-        return [
-            encode(arm.servo(now_ns, energy=False))
-            for arm in self._arms
-            if (arm.has_energy and not engaged)
-            or (now_ns - arm.servo_ns >= SERVO_NS_MAX and not self.is_silent)
-        ]
+        """Let arms come to rest, and repeat the setpoints of those that must hear one."""
+        said = []
+        for arm in self._arms:
+            if self.is_silent:
+                arm.halt()
+            late = now_ns - arm.servo_ns >= _patience_ns(arm) and not self.is_silent
+            if late or (arm.has_energy and not engaged):
+                if arm.is_braking:
+                    arm.glide(now_ns)
+                said.append(encode(arm.servo(now_ns, energy=False)))
+        return said
 
     def _has_been_silent(self, now_ns: int) -> bool:
         return any(
             arm.measured_ns is None or now_ns - arm.measured_ns > MEASURE_NS_MAX
             for arm in self._arms
         )
+
+
+def _patience_ns(arm: Arm) -> int:
+    return GLIDE_NS if arm.is_braking else SERVO_NS_MAX

@@ -13,6 +13,10 @@ None of them above the ceiling that stands (`Interlock.ceiling`), and no motion 
 device is silent. Everything else lowers. A HOLD is latched when silence reaches the ladder's
 third rung, when another cause lasted as long, or when it was not resumed within a second.
 
+Commands that are lost one by one climb no rung; of the last second's more than 5 % are DEGRADED
+until it is less than half of that. And DEGRADED is left at most once a second: a link on the edge
+does not flicker.
+
 The hand's silence is judged when a command arrives: before that it is the link's, which has a
 ladder of its own.
 """
@@ -27,12 +31,18 @@ from safety.interlock import Act, Interlock, Transition
 from safety.messages import DEADMAN, ESTOP, Command
 from safety.profile import MS, Ladder
 from safety.state import Cause, State
+from safety.supervision import Share
 from transport.wire.vector import Setpoint
 
 #: So many frames without a gap make a stream fresh enough to engage.
 FRESH_FRAMES = 50
 #: An unlatched HOLD that nobody resumed for this long is latched.
 RESUME_NS_MAX = 1000 * MS
+#: DEGRADED is not left again before so long after it was left.
+STEADY_NS_MIN = 1000 * MS
+#: Holes in the last second's commands, as a share of them, that are too many.
+LOSS_MAX = 0.05
+_FRAMES_MIN = 40  # of a slow stream, so that a single hole is none
 
 
 class Instrument(Protocol):
@@ -68,6 +78,8 @@ class Engagement:
         self._ladder = ladder.at_period(period_ns)
         self._silence = Silence(ladder, period_ns, now_ns)
         self._hand = HandSilence(now_ns)
+        self._loss = _loss(period_ns)
+        self._steadied_ns = now_ns - STEADY_NS_MIN
         self._frames = 0  # admitted without a gap
         self._late = False  # commands arrive, but too old
         self._seen_up = False  # the deadman, since ARMED
@@ -81,8 +93,19 @@ class Engagement:
         self.latched = False
         self.is_over = False
 
-    def heard(self, command: Command, hand: Setpoint, instrument: Instrument, now_ns: int) -> None:
-        """Judge an admitted command, `hand` its pose, beside the instrument of its arm."""
+    def heard(
+        self,
+        command: Command,
+        hand: Setpoint,
+        instrument: Instrument,
+        now_ns: int,
+        *,
+        hole: bool = False,
+    ) -> None:
+        """Judge an admitted command, `hand` its pose, beside the instrument of its arm.
+
+        `hole` says that commands before it are missing.
+        """
         self.handle(now_ns)  # a deadline between the last command and this one comes first
         if now_ns - self._silence.heard_ns >= self._ladder.degraded_ns:
             self._frames = 0
@@ -95,6 +118,8 @@ class Engagement:
         if command.flags & ESTOP:
             self._lower(State.ESTOP, Cause.ESTOP_PRESSED, now_ns)
         held = bool(command.flags & DEADMAN)
+        if self._loss.add(bad=hole):
+            self._lower(State.DEGRADED, Cause.LOSS, now_ns)
         if self._hand_is_silent and self._interlock.state >= State.DEGRADED:
             self._lower(State.HOLD, Cause.HAND_SILENCE, now_ns)
         state = self._interlock.state
@@ -139,21 +164,28 @@ class Engagement:
         return silence_ns
 
     def _while_idle(self, held: bool, hand: Setpoint, instrument: Instrument, now_ns: int) -> None:
-        if not held and self._interlock.permits(Act.ARM) and instrument.is_aligned(hand):
+        if not self._interlock.permits(Act.ARM):
+            return
+        if held:
+            self._interlock.explain(Cause.DEADMAN_STUCK)
+        elif not instrument.is_aligned(hand):
+            self._interlock.explain(Cause.MISALIGNED)
+        else:
             self._act(Act.ARM, Cause.ALIGNED, now_ns)
 
     def _while_moving(self, command: Command, held: bool, now_ns: int) -> None:
         if not held or command.press_id != self._press_id:
             self._seen_up = not held
             self._lower(State.ARMED, Cause.RELEASED, now_ns)
-        elif self._interlock.permits(Act.STEADY) and self._silence.is_steady(now_ns):
+        elif self._interlock.permits(Act.STEADY) and self._is_steady(now_ns):
+            self._steadied_ns = now_ns
             self._act(Act.STEADY, Cause.STREAM_CLEAN, now_ns)
 
     def _while_armed(self, command: Command, held: bool, aligned: bool, now_ns: int) -> None:
         if not held:
             self._seen_up = True
         elif self._seen_up and aligned and self._is_fresh():
-            slowly = not self._interlock.permits(Act.ENGAGE)
+            slowly = self._loss.is_bad or not self._interlock.permits(Act.ENGAGE)
             act = Act.ENGAGE_SLOWLY if slowly else Act.ENGAGE
             if self._interlock.permits(act):
                 self._seen_up = False
@@ -181,6 +213,10 @@ class Engagement:
         elif self._may_resume() and permits(Act.RESUME) and instrument.is_near(hand):
             self._act(Act.RESUME, Cause.RESUMED, now_ns)
 
+    def _is_steady(self, now_ns: int) -> bool:
+        rested = now_ns - self._steadied_ns >= STEADY_NS_MIN
+        return rested and not self._loss.is_bad and self._silence.is_steady(now_ns)
+
     def _is_fresh(self) -> bool:
         return self._frames >= FRESH_FRAMES and not self._hand_is_silent
 
@@ -189,6 +225,8 @@ class Engagement:
 
     def _latch(self, rung: Rung, now_ns: int) -> None:
         if rung >= Rung.LATCHED or now_ns - self._hold_ns >= self._patience_ns(rung):
+            if not self.latched:
+                self._interlock.explain(Cause.LATCHED)
             self.latched = True
 
     def _patience_ns(self, rung: Rung) -> int:
@@ -218,3 +256,10 @@ class Engagement:
             self._unbroken = transition.old >= State.DEGRADED
             self.latched = False
         self._note(transition)
+
+
+def _loss(period_ns: int) -> Share:
+    """Make the share of holes in a second's commands of this period."""
+    frames = max(_FRAMES_MIN, 1_000_000_000 // period_ns)
+    enter = round(frames * LOSS_MAX)
+    return Share(frames, enter, enter // 2)

@@ -42,8 +42,6 @@ FLIGHT = 1 << 16
 COMMAND_FIELDS = ("t_ns", "arm", "seq", "verdict", "age_ns", "t_called_ns")
 EVENT_FIELDS = ("t_ns", "old", "new", "cause", "epoch")
 TICK_NS = 50 * MS
-#: A deadline that was served this late says that the loop, not the network, was the gap.
-SELF_LATE_NS = 5 * MS
 
 #: Grants of one session service: a signature takes 150 us to judge, and commands wait for it.
 GRANT_RATE_HZ, GRANT_BURST = 10, 10

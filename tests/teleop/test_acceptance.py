@@ -10,7 +10,7 @@ from teleop.robot.acceptance import accept, ladder_of
 from tests.world.rig import NODE, ROBOT, SIGNER, STRANGER, Rig
 
 BOOT = Rig().agent.boot
-LIMITS = Rig().settings.limits.digest()
+LIMITS = Rig().settings.digest()
 
 
 def check(data, **changes):

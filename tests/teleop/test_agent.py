@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from safety.clamp import Rule
 from safety.driver import VALID_FOR_US, Measure, Servo
 from safety.gate import Verdict
 from safety.grant import Acceptance, Boot, Revoke, Role, public_point
@@ -17,16 +18,28 @@ from safety.seal import is_sealed
 from safety.state import Cause, State
 from teleop.robot.agent import Agent, Persist, RobotSettings
 from teleop.robot.drive import MEASURE_NS_MAX, SERVO_NS_MAX
+from teleop.robot.fixture import HalfSpace, ShapeSettings
 from tests.world.rig import NODE, ROBOT, SIGNER, START_NS, STRANGER, Rig, p256
 from transport.wire.codec import encode
 from transport.wire.messages import encode_hop
 from transport.wire.vector import ORIGIN, Setpoint, pack_setpoint
 
+LIMITS = Limits()
 CEILINGS = {"watchdogd": "hold", "visiond": "degraded", "relayd1": "none"}
 
 
 def ceiling(state, source="watchdogd", ttl_ms=10_000, robot=ROBOT):
     return Ceiling(19, source, robot, state, "why", ttl_ms)
+
+
+def rule(rig):
+    """What keeps the arm from its hand, by the robot itself."""
+    return Rule(rig.agent.arms[0].state(rig.now_ns).rule)
+
+
+def travel(m_s):
+    """How far a setpoint may run on that is to come to rest."""
+    return m_s**2 / (2 * LIMITS.brake_m_s2) + 0.0005
 
 
 def told(rig, kind):
@@ -221,6 +234,18 @@ def test_an_introduction_says_what_a_grant_must_know():
     assert boot.simulated
 
 
+def test_any_other_limit_or_shape_is_another_digest():
+    corners = {"corner_m_min": (-0.1, -0.1, -0.1), "corner_m_max": (0.1, 0.1, 0.1)}
+    floor = HalfSpace(name="floor", point_m=(0.0, 0.0, -0.2), normal=(0.0, 0.0, 1.0))
+    limits = [Limits(**{f: corners.get(f, 0.0123)}) for f in Limits.__struct_fields__]
+    shapes = [ShapeSettings(tremor=True), ShapeSettings(fixtures=(floor,))]
+    others = [RobotSettings(name=ROBOT, limits=other) for other in limits]
+    others += [RobotSettings(name=ROBOT, shape=other) for other in shapes]
+    digests = {settings.digest() for settings in (RobotSettings(name="psm9"), *others)}
+    assert len(digests) == 1 + len(others)
+    assert all(len(digest) == 32 for digest in digests)
+
+
 # Commands ----------------------------------------------------------------------------------------
 
 
@@ -240,9 +265,13 @@ def test_the_arm_follows_differences_of_the_hand_scaled():
 def test_an_open_clutch_lets_the_hand_wander():
     rig = Rig().to_engaged()
     rig.run(20, move=lambda ms: ORIGIN._replace(x=1e-4 * ms))
-    before = rig.setpoint()
+    opened = rig.setpoint()
     rig.hand["flags"] |= Flags.CLUTCH
     rig.run(50, move=lambda ms: ORIGIN._replace(y=0.01 * ms))
+    before = rig.setpoint()
+    assert 0.0 < before.x - opened.x <= travel(0.1), "it came to rest along its own way"
+    assert before[1:] == opened[1:]
+    rig.run(5)
     assert rig.setpoint() == before
     assert not rig.verified().arms[0].following
     rig.hand["flags"] &= ~Flags.CLUTCH
@@ -258,8 +287,87 @@ def test_a_hand_that_leaps_is_followed_no_faster_than_the_limits():
     rig.run(10)
     rig.at = ORIGIN._replace(x=0.1)
     before = rig.setpoint().x
+    rig.run(1)
+    assert rule(rig) is Rule.STEP
+    rig.run(39)
+    gone = 0.5 * LIMITS.acceleration_m_s2 * 0.04**2
+    assert rig.setpoint().x - before == pytest.approx(gone, rel=0.05), "first a ramp"
+    assert rule(rig) is Rule.ACCELERATION
+    rig.run(15)
+    before = rig.setpoint().x
     rig.run(10)
-    assert rig.setpoint().x - before == pytest.approx(10 * 0.0005)
+    assert rig.setpoint().x - before == pytest.approx(10 * 0.0005), "then the speed"
+    assert rule(rig) is Rule.SPEED
+    rig.run(400)
+    assert rig.setpoint().x == pytest.approx(0.1)
+    assert rule(rig) is Rule.NONE
+
+
+def test_three_leaps_within_a_second_are_a_protective_stop():
+    rig = Rig().to_engaged()
+    for x in (0.05, 0.0, 0.05):
+        assert rig.state is State.ENGAGED
+        rig.at = ORIGIN._replace(x=x)
+        rig.run(100)
+    assert rig.path() == [(State.PROTECTIVE_STOP, Cause.LEAPS)]
+    assert rig.stops[-1] == 1
+    assert rig.stored[-1].state is State.PROTECTIVE_STOP
+
+
+def test_three_leaps_in_more_than_a_second_are_not():
+    rig = Rig().to_engaged()
+    for x in (0.05, 0.0, 0.05, 0.0):
+        rig.at = ORIGIN._replace(x=x)
+        rig.run(600)
+    assert rig.path() == []
+
+
+def creep(rig, axis, m_s, ms):
+    """The hand goes on at an even speed."""
+    start = rig.at
+    rig.run(ms, move=lambda step: start._replace(**{axis: start[axis_of(axis)] + m_s * step / 1e3}))
+
+
+def axis_of(axis):
+    return Setpoint._fields.index(axis)
+
+
+def test_a_creep_across_the_fence_ends_in_a_hold_at_the_fence():
+    rig = Rig().to_engaged()
+    rig.run(5)
+    creep(rig, "x", 0.2, 1200)
+    assert rig.state is State.ENGAGED
+    creep(rig, "x", 0.2, 50)
+    assert rig.path() == [(State.HOLD, Cause.FENCE)]
+    rig.run(50)
+    assert math.hypot(*rig.setpoint()[:3]) == pytest.approx(LIMITS.reach_m, abs=1e-9)
+    assert rig.verified().arms[0].following is False
+
+
+def test_along_the_fence_the_tip_slides():
+    rig = Rig().to_engaged()
+    rig.run(5)
+    creep(rig, "z", 0.1, 820)
+    assert rig.setpoint().z == pytest.approx(LIMITS.corner_m_max[2])
+    assert rule(rig) is Rule.WORKSPACE
+    before = rig.setpoint().x
+    creep(rig, "x", 0.1, 100)
+    assert rig.setpoint().x - before == pytest.approx(0.0099, abs=1e-4)
+    assert rig.state is State.ENGAGED
+
+
+@pytest.mark.parametrize("bad", [{"x": math.nan}, {"y": math.inf}, {"qw": 2.0}], ids=str)
+def test_three_commands_that_are_no_pose_are_a_protective_stop(bad):
+    rig = Rig().to_engaged()
+    rig.run(10)
+    before = rig.setpoint()
+    for _ in range(3):
+        assert rig.state is State.ENGAGED
+        rig.run(1, setpoint=pack_setpoint(ORIGIN._replace(**bad)))
+        rig.run(1)
+    assert rig.path()[0][1] is Cause.NO_POSE
+    assert rig.state is State.PROTECTIVE_STOP
+    assert rig.setpoint() == before
 
 
 def test_degraded_is_slow_and_a_lag_of_two_millimetres_holds():
@@ -318,8 +426,6 @@ def test_a_stall_is_not_replayed_even_if_its_last_command_is_applied():
 @pytest.mark.parametrize(
     "bad",
     [
-        {"setpoint": pack_setpoint(ORIGIN._replace(x=math.nan))},
-        {"setpoint": pack_setpoint(ORIGIN._replace(qw=2.0))},
         {"key": bytes(32)},
         {"robot": "psm2"},
         {"session": b"session9"},

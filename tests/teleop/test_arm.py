@@ -4,13 +4,15 @@ import math
 
 import pytest
 
+from safety.clamp import Rule
 from safety.driver import Measure
 from safety.gate import Admission, Verdict
 from safety.limits import Limits
 from safety.messages import NO_TAG, Command, Flags
 from safety.profile import MS
 from teleop.robot.arm import Arm
-from transport.wire.vector import ORIGIN, Setpoint, pack_setpoint
+from teleop.robot.fixture import ShapeSettings
+from transport.wire.vector import ORIGIN, Setpoint, pack_setpoint, unpack_twist
 
 T0 = 1_000_000_000
 
@@ -58,14 +60,16 @@ def follow(arm, hand, now_ns, *, degraded=False, **fields):
 
 @pytest.fixture
 def arm():
-    arm = Arm(0, Limits())
-    arm.start_session(1.0)
+    arm = Arm(0, Limits(), ShapeSettings())
+    arm.settle(T0)
+    arm.start_session(1.0, MS, T0)
     arm.servo_ns = T0
     return arm
 
 
-def measure(arm, pose, now_ns=T0):
-    return arm.measure(Measure(32, 7, 1, 0, 0, b"", pack_setpoint(pose), bytes(48), 0), now_ns)
+def measure(arm, pose, now_ns=T0, tick=7, instance=1, rule=0):
+    pose = pack_setpoint(pose)
+    return arm.measure(Measure(32, tick, instance, 0, 0, b"", pose, bytes(48), rule), now_ns)
 
 
 def test_a_measurement_is_taken_whole_or_not_at_all(arm):
@@ -74,6 +78,32 @@ def test_a_measurement_is_taken_whole_or_not_at_all(arm):
     for bad in (ORIGIN._replace(x=math.nan), ORIGIN._replace(qw=0.9), Setpoint(*[math.inf] * 8)):
         assert not measure(arm, bad, T0 + MS)
     assert (arm.measured.x, arm.measured_ns) == (0.1, T0)
+
+
+def test_a_measurement_said_again_is_no_sign_of_life(arm):
+    assert measure(arm, ORIGIN)
+    assert measure(arm, ORIGIN._replace(x=0.1), T0 + MS)
+    assert (arm.measured.x, arm.measured_ns) == (0.0, T0)
+    assert measure(arm, ORIGIN._replace(x=0.1), T0 + MS, tick=8)
+    assert measure(arm, ORIGIN._replace(x=0.2), T0 + 2 * MS, tick=1, instance=2)
+    assert (arm.measured.x, arm.measured_ns) == (0.2, T0 + 2 * MS), "a driver that began anew"
+
+
+def test_a_measurement_that_repeats_while_the_arm_is_told_to_move_is_frozen(arm):
+    follow(arm, ORIGIN, T0)
+    for ms in range(60):
+        now_ns = T0 + ms * MS
+        follow(arm, ORIGIN._replace(x=5e-5 * ms), now_ns)
+        measure(arm, ORIGIN, now_ns, tick=10 + ms)
+        assert arm.is_frozen is (ms >= 40)
+    measure(arm, ORIGIN._replace(x=1e-9), T0 + 60 * MS, tick=90)
+    assert not arm.is_frozen
+
+
+def test_an_arm_that_is_told_to_stand_may_measure_the_same_for_ever(arm):
+    for ms in range(0, 5000, 2):
+        measure(arm, ORIGIN, T0 + ms * MS, tick=10 + ms)
+        assert not arm.is_frozen
 
 
 def test_the_newest_offer_wins_and_says_what_it_superseded(arm):
@@ -98,7 +128,7 @@ def test_a_misaligned_hand_is_not_followed(arm):
 
 def test_following_takes_its_reference_first_and_leaps_nowhere(arm):
     measure(arm, ORIGIN._replace(z=-0.1))
-    arm.settle()
+    arm.settle(T0)
     follow(arm, ORIGIN._replace(x=3.0), T0 + MS)
     assert arm.setpoint == ORIGIN._replace(z=-0.1)
     follow(arm, ORIGIN._replace(x=3.0003), T0 + 2 * MS)
@@ -119,18 +149,54 @@ def test_a_clutch_cycle_whose_frames_were_lost_takes_a_new_reference_too(arm):
     assert arm.setpoint == ORIGIN
 
 
-def test_the_lag_behind_the_hand_is_known(arm):
+def test_what_holds_the_arm_back_is_said_beside_what_was_asked(arm):
     follow(arm, ORIGIN, T0 + MS)
-    follow(arm, ORIGIN._replace(x=0.01), T0 + 2 * MS, degraded=True)
-    assert arm.setpoint.x == pytest.approx(0.0001)
-    assert arm.lag_m == pytest.approx(0.0099)
-    arm.stop_following()
-    assert arm.lag_m == 0.0
+    asked = ORIGIN._replace(x=0.0019)
+    for ms in range(2, 21):
+        follow(arm, asked, T0 + ms * MS, degraded=True)
+    state = arm.state(T0 + 21 * MS)
+    assert state.requested == pack_setpoint(asked)
+    assert state.setpoint == pack_setpoint(arm.setpoint) != state.requested
+    assert state.rule in (Rule.SPEED, Rule.ACCELERATION)
+    measure(arm, ORIGIN, T0 + 41 * MS, rule=Rule.TORQUE)
+    assert arm.state(T0 + 41 * MS).rule == state.rule, "ours comes first"
+    arm.stop_following(T0 + 41 * MS)
+    state = arm.state(T0 + 41 * MS)
+    assert (state.rule, state.requested) == (Rule.TORQUE, state.setpoint)
+
+
+def test_a_hand_that_lets_go_leaves_the_setpoint_to_come_to_rest(arm):
+    follow(arm, ORIGIN, T0)
+    for ms in range(1, 101):
+        follow(arm, ORIGIN._replace(x=1e-6 * ms * ms), T0 + ms * MS)
+    left = arm.setpoint.x
+    arm.stop_following(T0 + 100 * MS)
+    assert arm.is_braking
+    assert not arm.following
+    speeds = []
+    for ms in range(101, 160):
+        arm.glide(T0 + ms * MS)
+        speeds.append(unpack_twist(arm.servo(T0 + ms * MS, energy=False).velocity).vx)
+    assert not arm.is_braking
+    assert 0.0 < arm.setpoint.x - left <= 0.2**2 / (2 * Limits().brake_m_s2) + 0.0005
+    assert speeds == sorted(speeds, reverse=True)
+    assert speeds[-1] == 0.0
+
+
+def test_without_a_driver_it_stays_where_it_is(arm):
+    follow(arm, ORIGIN, T0)
+    for ms in range(1, 51):
+        follow(arm, ORIGIN._replace(x=2e-6 * ms * ms), T0 + ms * MS)
+    left = arm.setpoint
+    arm.stop_following(T0 + 50 * MS)
+    arm.halt()
+    arm.glide(T0 + 51 * MS)
+    assert arm.setpoint == left
 
 
 def test_near_is_two_millimetres_and_two_degrees_from_the_setpoint(arm):
     follow(arm, ORIGIN, T0 + MS)
-    arm.stop_following()
+    arm.stop_following(T0 + MS)
     assert arm.is_near(ORIGIN._replace(x=0.0019))
     assert not arm.is_near(ORIGIN._replace(x=0.0021))
     assert arm.is_near(tilted(1.9))
@@ -140,7 +206,7 @@ def test_near_is_two_millimetres_and_two_degrees_from_the_setpoint(arm):
 def test_a_new_session_forgets_the_last_ones_commands(arm):
     offer(arm, seq=9)
     arm.late = 3
-    arm.start_session(0.5)
+    arm.start_session(0.5, MS, T0)
     assert (arm.seq, arm.admitted, arm.merged, arm.late) == (0, 0, 0, 0)
     assert arm.pending is None
     state = arm.state(T0)

@@ -1,0 +1,194 @@
+"""How far one kind of motion may go in one step: translation (m) or turning (as quaternions).
+
+Rules
+-----
+1. A step is only ever shortened on its straight way from where the arm stands to the wish. So
+   what fences and fixtures said of that way stays true, and nothing overshoots the hand.
+2. Speed is an allowance that grows with time, to one longest step (20 ms) at most: commands that
+   arrive in bursts are not cut, and no burst is faster than the limit over time.
+3. Acceleration is judged on velocities averaged over 10 ms, from the arm's own past: where would
+   it be at the velocity it had? A step may lie off that by a t^2, and by as much as the recent
+   speed may err for the unevenness with which the stream itself arrives. From standstill that is
+   nothing. Coming nearer to that point, and standing still, are always allowed: the hand stops
+   the arm as hard as it likes.
+4. A step that breaks 3 is made on a ramp of that acceleration instead, and so are the next, until
+   the ramp has caught up with the wish.
+5. Within any 250 ms the arm comes no further than its window from where it was.
+
+Velocities and times are the robot's own; a sequence number has no say.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from typing import NamedTuple
+
+from safety.clamp import Rule
+
+#: The longest time that one step may account for: a pause is not a licence to leap.
+STEP_NS_MAX = 20_000_000
+#: Velocities are averages over this.
+SPAN_NS = 10_000_000
+WINDOW_NS = 250_000_000
+#: The past is remembered at marks so far apart, long enough for the window.
+MARK_NS = 5_000_000
+_MARKS = WINDOW_NS // MARK_NS + 14
+#: The recent speed is taken over so many marks: 40 ms.
+_RECENT = 8
+_S = 1e-9
+
+Place = tuple[float, ...]
+
+
+class _Mark(NamedTuple):
+    t_ns: int
+    place: Place
+    path: float  #: way gone until then
+
+
+class Governor:
+    """Keeps one kind of motion within its speed, acceleration and window.
+
+    Parameters
+    ----------
+    speed, acceleration, window : in the units of its places, per s and s^2
+    """
+
+    def __init__(self, speed: float, acceleration: float, window: float) -> None:
+        self._speed = speed
+        self._acceleration = acceleration
+        self._window = window
+        self.stand((), 0)
+
+    def stand(self, place: Place, now_ns: int) -> None:
+        """Begin at a place where the arm has been standing."""
+        self._place = place
+        self._at_ns = now_ns
+        self._budget = self._speed * STEP_NS_MAX * _S
+        self._gap_ns = 0  # how unevenly the stream arrives: its longest gap, fading
+        self._path = 0.0
+        self._checked = self._window  # the window needs no look before the path is so long
+        self._ramp: Place | None = None  # velocity of the last step, if it was made on a ramp
+        marks = (_Mark(now_ns - n * SPAN_NS, place, 0.0) for n in (2, 1))
+        self._marks = deque(marks, maxlen=_MARKS)
+
+    def rest(self, now_ns: int) -> None:
+        """Note that the arm has been standing since its last step."""
+        for n in (2, 1):
+            t_ns = now_ns - n * SPAN_NS
+            if t_ns >= self._at_ns and t_ns > self._marks[-1].t_ns:
+                self._marks.append(_Mark(t_ns, self._place, self._path))
+        grown = self._speed * min(now_ns - self._at_ns, STEP_NS_MAX) * _S
+        self._budget = min(self._speed * STEP_NS_MAX * _S, self._budget + grown)
+        self._at_ns = now_ns
+        self._ramp = None
+
+    def share(self, wish: Place, ratio: float, now_ns: int) -> tuple[float, Rule]:
+        """Tell which share of the way to the wish is allowed now, and what forbids the rest.
+
+        Parameters
+        ----------
+        ratio : of the speed that may be used
+        """
+        since_ns = now_ns - self._at_ns
+        dt_s = min(max(since_ns, 0), STEP_NS_MAX) * _S
+        speed = self._speed * ratio
+        self._gap_ns = max(min(since_ns, STEP_NS_MAX), self._gap_ns - (since_ns >> 3))
+        self._budget = min(speed * STEP_NS_MAX * _S, self._budget + speed * dt_s)
+        here = self._place
+        distance = math.dist(here, wish)
+        if distance == 0.0:
+            self._ramp = None
+            return 1.0, Rule.NONE
+        allowed, rule, aim = distance, Rule.NONE, wish
+        if distance > self._budget:
+            allowed, rule = self._budget, Rule.SPEED
+            aim = _towards(here, wish, allowed / distance)
+        on_ramp = self._ramp is not None or self._is_sudden(aim, now_ns)
+        if on_ramp:
+            ramp = self._ramp_along(wish, distance, now_ns) + self._acceleration * dt_s
+            step = min(ramp, speed) * dt_s
+            on_ramp = step < allowed
+            if on_ramp:
+                allowed, rule = step, Rule.ACCELERATION if ramp < speed else Rule.SPEED
+        if self._path + allowed > self._checked:
+            free = self._free(wish, allowed, distance, now_ns)
+            if free < allowed:
+                allowed, rule = free, Rule.WINDOW
+        self._ramp = self._velocity_of(wish, allowed / distance, dt_s) if on_ramp else None
+        return allowed / distance, rule
+
+    def move(self, place: Place, now_ns: int) -> None:
+        """Note where the step led to."""
+        distance = math.dist(self._place, place)
+        self._budget -= distance
+        self._path += distance
+        self._place = place
+        self._at_ns = now_ns
+        if now_ns - self._marks[-1].t_ns >= MARK_NS:
+            self._marks.append(_Mark(now_ns, place, self._path))
+
+    def velocity(self, now_ns: int) -> Place:
+        """Give the velocity of late, standing still since the last step included."""
+        if now_ns - self._at_ns >= SPAN_NS:
+            return (0.0,) * len(self._place)
+        mark = self._marks[self._mark_before(-1, now_ns - SPAN_NS)]
+        dt_s = (now_ns - mark.t_ns) * _S
+        return tuple((b - a) / dt_s for a, b in zip(mark.place, self._place, strict=True))
+
+    def _ramp_along(self, wish: Place, distance: float, now_ns: int) -> float:
+        """Give the speed towards the wish that the arm has already."""
+        velocity = self._ramp or self.velocity(now_ns)
+        here = self._place
+        along = sum(v * (w - h) for v, w, h in zip(velocity, wish, here, strict=True))
+        return max(0.0, along / distance)
+
+    def _velocity_of(self, wish: Place, share: float, dt_s: float) -> Place | None:
+        if dt_s == 0.0:
+            return self._ramp
+        return tuple((w - h) * share / dt_s for w, h in zip(wish, self._place, strict=True))
+
+    def _mark_before(self, index: int, t_ns: int) -> int:
+        """Find the newest mark, from `index` back, at or before `t_ns`; or the oldest."""
+        marks = self._marks
+        oldest = -len(marks)
+        while index > oldest and marks[index].t_ns > t_ns:
+            index -= 1
+        return index
+
+    def _is_sudden(self, aim: Place, now_ns: int) -> bool:
+        """Tell whether the aim lies too far from where the velocity so far would lead."""
+        marks = self._marks
+        index = self._mark_before(-1, now_ns - SPAN_NS)
+        one = marks[index]
+        two = marks[self._mark_before(index, one.t_ns - SPAN_NS)]
+        new_s, old_s = (now_ns - one.t_ns) * _S, (one.t_ns - two.t_ns) * _S
+        ahead = new_s / old_s
+        there = [b + ahead * (b - a) for a, b in zip(two.place, one.place, strict=True)]
+        recent = marks[max(-_RECENT, -len(marks))]
+        speed = (self._path - recent.path) / ((now_ns - recent.t_ns) * _S)
+        radius = 0.5 * self._acceleration * new_s * (new_s + old_s)
+        radius += speed * self._gap_ns * _S * (1.0 + ahead)
+        if math.dist(aim, there) <= radius:
+            return False
+        here = self._place
+        return sum((a - t) * (a - h) for a, t, h in zip(aim, there, here, strict=True)) > 0.0
+
+    def _free(self, wish: Place, allowed: float, distance: float, now_ns: int) -> float:
+        """Tell how much of the allowed way keeps the window, looking at every mark in it."""
+        here, window, free, furthest = self._place, self._window, allowed, 0.0
+        aim = _towards(here, wish, allowed / distance)
+        for mark in self._marks:
+            if now_ns - mark.t_ns > WINDOW_NS:
+                continue
+            far = math.dist(mark.place, aim)
+            furthest = max(furthest, far)
+            if far > window:
+                free = min(free, max(0.0, window - math.dist(mark.place, here)))
+        self._checked = self._path + max(0.0, window - furthest)
+        return free
+
+
+def _towards(here: Place, wish: Place, share: float) -> Place:
+    return tuple(h + share * (w - h) for h, w in zip(here, wish, strict=True))

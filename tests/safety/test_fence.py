@@ -1,0 +1,74 @@
+"""The fence: what is within passes, what is beyond slides along it, what is outside comes back."""
+
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from safety.fence import Fence
+from safety.limits import Limits
+from tests.safety.test_rotation import poses
+from transport.wire.vector import ORIGIN
+
+LIMITS = Limits()
+FENCE = Fence(LIMITS.corner_m_min, LIMITS.corner_m_max, LIMITS.reach_m)
+HERE = ORIGIN._replace(z=-0.13)
+anywhere = st.floats(-1.0, 1.0)
+
+
+def outside_m(pose, fence=LIMITS):
+    """How far a tip is beyond each side of the box, and beyond the reach."""
+    sides = [
+        max(low - w, w - high)
+        for low, w, high in zip(fence.corner_m_min, pose[:3], fence.corner_m_max, strict=True)
+    ]
+    return [*sides, math.hypot(*pose[:3]) - fence.reach_m]
+
+
+def is_within(pose):
+    return max(outside_m(pose)) <= 1e-9
+
+
+@given(poses(st.floats(-0.3, 0.3)))
+def test_what_is_within_passes_as_it_is(wish):
+    kept = FENCE.keep(HERE, wish)
+    assert (kept is wish) == (max(outside_m(wish)) <= 0.0)
+
+
+@given(poses(st.floats(-0.24, 0.24)).filter(is_within), poses(anywhere))
+def test_from_within_nothing_leads_out(old, wish):
+    kept = FENCE.keep(old, wish)
+    assert is_within(kept)
+    assert kept[3:] == wish[3:], "only the tip is fenced"
+    assert math.dist(kept[:3], wish[:3]) <= math.dist(old[:3], wish[:3]) + 1e-9
+
+
+@given(poses(anywhere), poses(anywhere))
+def test_from_outside_nothing_leads_further_out_and_nothing_is_pulled_in(old, wish):
+    kept = FENCE.keep(old, wish)
+    pairs = zip(outside_m(old), outside_m(kept), strict=True)
+    assert all(now <= max(0.0, before) + 1e-9 for before, now in pairs)
+
+
+def test_a_standing_tip_stands_wherever_it_is():
+    for z in (0.1, -0.5, -0.13):
+        old = ORIGIN._replace(z=z)
+        assert FENCE.keep(old, old)[:3] == pytest.approx(old[:3], abs=1e-12)
+
+
+def test_beyond_a_side_the_tip_slides_along_it():
+    kept = FENCE.keep(HERE, ORIGIN._replace(x=0.05, y=0.02, z=0.3))
+    assert kept[:3] == (0.05, 0.02, LIMITS.corner_m_max[2])
+
+
+def test_beyond_the_reach_the_tip_slides_along_the_ball():
+    kept = FENCE.keep(HERE, ORIGIN._replace(x=0.18, z=-0.24))
+    assert kept[:3] == pytest.approx((0.156, 0.0, -0.208))
+
+
+def test_at_the_rim_of_box_and_reach_the_tip_stays():
+    wish = ORIGIN._replace(x=0.5, y=0.5, z=0.5)
+    low = Fence((-1.0, -1.0, -1.0), (1.0, 1.0, -0.02), 0.26)
+    assert low.keep(HERE, wish)[:3] == HERE[:3]
+    assert low.keep(HERE, wish._replace(z=-0.2))[:3] != HERE[:3]
