@@ -142,7 +142,7 @@ def test_bursts_last_as_long_for_whoever_sends_more_seldom() -> None:
 
 def test_a_chain_may_step_by_packets_and_lose_in_both_states() -> None:
     loss = GilbertElliott(0.02, 0.1, step_ns=0, bad=0.6, good=0.01)
-    sent = send(Impairment(loss=loss), 100_000, period_ns=7)
+    sent = send(Impairment(loss=loss), 60_000, period_ns=7)
     bad = 0.02 / 0.12
     assert lost_share(sent) == pytest.approx(bad * 0.6 + (1 - bad) * 0.01, rel=0.05)
 
@@ -155,12 +155,12 @@ def test_a_chain_at_its_ends(p: float, r: float, share: float) -> None:
 
 @pytest.mark.parametrize(("name", "share"), [("plm1", 0.10), ("plm2", 0.30), ("plm3", 0.50)])
 def test_netfis_losses_are_what_its_authors_say(name: str, share: float) -> None:
-    assert lost_share(send(BY_NAME[name].up, 100_000)) == pytest.approx(share, rel=0.1)
+    assert lost_share(send(BY_NAME[name].up, 60_000)) == pytest.approx(share, rel=0.1)
 
 
 def test_pareto_bursts_have_their_tail() -> None:
     tail = Lomax(1.5, 2.0)
-    sent = send(Impairment(loss=ParetoBursts(0.0, 1.0, tail, tail)), 100_000)
+    sent = send(Impairment(loss=ParetoBursts(0.0, 1.0, tail, tail)), 60_000)
     lengths = bursts(sent)
     # Each packet that passes is followed by a burst of n or more with chance (1 + n / scale)^-shape
     # (a burst of none does not show).
@@ -186,7 +186,7 @@ def test_a_cut_is_a_window_and_one_way() -> None:
     [("clm1", 3000, 0.15), ("clm2", 1000, 1 / 3), ("clm3", 2000, 0.5)],
 )
 def test_silences_are_uniform_and_spaced(name: str, longest_ms: int, share: float) -> None:
-    sent = send(BY_NAME[name].up, 100_000, period_ns=5 * MS)
+    sent = send(BY_NAME[name].up, 60_000, period_ns=5 * MS)
     lengths = sorted(5 * n for n in bursts(sent))
     assert lost_share(sent) == pytest.approx(share, rel=0.1)
     assert lengths[-1] <= longest_ms + 5
@@ -217,14 +217,14 @@ def test_netfis_delays_are_what_its_authors_say(name: str, least: int, mean: int
 
 def test_a_hyper_exponential_has_the_quantiles_of_its_branches() -> None:
     tail = (Tail(0.2, 1.0 * MS), Tail(0.05, 50.0 * MS))
-    found = delays(send(Impairment(Delay(3 * MS, tail=tail), ordered=False), 100_000))
+    found = delays(send(Impairment(Delay(3 * MS, tail=tail), ordered=False), 60_000))
     assert at(found, 0.5) == 3.0  # three in four have no tail
     beyond = sum(delay > 28 * MS for delay in found) / len(found)
     assert beyond == pytest.approx(0.05 * math.exp(-0.5), rel=0.1)
 
 
 def test_jitter_is_normal_and_cut() -> None:
-    found = delays(send(BY_NAME["jitter10"].up._replace(ordered=False), 100_000, period_ns=20 * MS))
+    found = delays(send(BY_NAME["jitter10"].up._replace(ordered=False), 60_000, period_ns=20 * MS))
     assert (at(found, 0.0), at(found, 1.0)) == (2.0, 22.0)
     assert at(found, 0.5) == pytest.approx(12.0, abs=0.1)
     assert at(found, 0.84134) == pytest.approx(16.0, abs=0.1)

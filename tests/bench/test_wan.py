@@ -169,6 +169,9 @@ def test_the_claims_are_about_numbers_that_a_run_has() -> None:
 
 # A real node -------------------------------------------------------------------------------------
 
+LINK = "udp" if namespace.missing() else "zmq"
+"""ZeroMQ goes through two namespaces, where they are permitted."""
+
 
 @pytest.fixture
 def leaves_nothing(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
@@ -190,9 +193,10 @@ def test_without_the_right_to_a_network_the_proxy_takes_over_and_says_why(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(namespace, "missing", lambda: "there is no /dev/net/tun")
+    monkeypatch.setattr(wan, "WARM_S", 0.2)
     words = Console(record=True, width=200, quiet=True)
     file = tmp_path / "report.json"
-    course = wan.Course(find("ge5"), 1.0, "zmq", 1)
+    course = wan.Course(find("ge5"), 0.6, "zmq", 1)
     code = wan.run(course, words, file, None)
     report = json.loads(file.read_text())
     assert report["missing"] == {
@@ -208,32 +212,23 @@ def test_without_the_right_to_a_network_the_proxy_takes_over_and_says_why(
     assert code == int(any(claim["ok"] is False for claim in report["claims"]))
     kept = trace.read(tmp_path / "report.trace.jsonl")
     assert (kept.head.profile, kept.head.link, kept.head.shell) == ("ge5", "udp", "proxy")
-    assert len(kept.messages(trace.UP)) > 500
+    assert len(kept.messages(trace.UP)) > 300
 
 
 @pytest.mark.usefixtures("leaves_nothing")
-def test_a_process_that_hangs_is_named(keys: Keys, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(stage, "HANG_S", 1.3)  # every process wakes once a second
-    with WanStage(find("clean"), "udp", keys=keys, seed=1) as node:
+def test_behind_any_shell_a_process_that_hangs_is_named(
+    keys: Keys, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stage, "HANG_S", 1.2)  # every process wakes once a second
+    with WanStage(find("clean"), LINK, keys=keys, seed=1) as node:
         assert node.moves_within(10.0)
         node.children["relayd"].send_signal(signal.SIGSTOP)
         with pytest.raises(Spoiled, match="relayd hangs"):
             watch(node, 8.0)
         children: list[subprocess.Popen[bytes]] = list(node.children.values())
+        crossings = results.crossings(node.tapes["packet"])
+    assert sum(c.up == trace.UP for c in crossings) > 100
     assert all(child.poll() is not None for child in children)
-
-
-@pytest.mark.skipif(bool(namespace.missing()), reason=namespace.missing())
-@pytest.mark.usefixtures("leaves_nothing")
-def test_zeromq_goes_through_two_namespaces(keys: Keys) -> None:
-    with WanStage(find("clean"), "zmq", keys=keys, seed=1) as node:
-        assert node.moves_within(10.0)
-        watch(node, 0.3)
-        node.finish()
-        node.take()
-        up = [c for c in results.crossings(node.tapes["packet"]) if c.up == trace.UP]
-    assert len(up) > 100
-    assert not any(child.poll() is None for child in node.children.values())
 
 
 def _children(parent: int) -> dict[int, str]:
@@ -253,11 +248,9 @@ def watch(node: WanStage, seconds: float) -> None:
         time.sleep(0.05)
 
 
-@pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGTERM])
-def test_an_interrupted_run_leaves_nothing(ending: signal.Signals, tmp_path: Path) -> None:
-    link = "udp" if namespace.missing() else "zmq"
+def test_an_interrupted_run_leaves_nothing(tmp_path: Path) -> None:
     words = tmp_path / "words"
-    bench = spawn(["-m", "bench", "wan", "--profile", "ge5", "--link", link], output=words)
+    bench = spawn(["-m", "bench", "wan", "--profile", "ge5", "--link", LINK], output=words)
     made: list[Path] = []
     node: dict[int, str] = {}
     try:
@@ -270,7 +263,7 @@ def test_an_interrupted_run_leaves_nothing(ending: signal.Signals, tmp_path: Pat
                 for path in SHM.glob("trocar-bench-*")
                 if any(str(path) in c for c in node.values())
             ]
-        bench.send_signal(ending)
+        bench.send_signal(signal.SIGINT)
         assert bench.wait(20) == 130, words.read_text()
     finally:
         stop([bench])
