@@ -24,13 +24,15 @@ from safety.state import Cause
 from transport.wire.vector import ORIGIN, STILL, Setpoint, Twist
 
 #: m/s or rad/s. No instrument is faster; and neither zero nor infinity is a limit.
-Speed = Annotated[float, msgspec.Meta(gt=0.0, le=10.0)]
-Acceleration = Annotated[float, msgspec.Meta(gt=0.0, le=1000.0)]
-Metres = Annotated[float, msgspec.Meta(gt=0.0, le=2.0)]
+Speed = Annotated[float, msgspec.Meta(gt=0.0, le=10.0, description="a number above 0, at most 10")]
+Acceleration = Annotated[
+    float, msgspec.Meta(gt=0.0, le=1000.0, description="a number above 0, at most 1000")
+]
+Metres = Annotated[float, msgspec.Meta(gt=0.0, le=2.0, description="0 to 2, in metres")]
 Coordinate = Annotated[float, msgspec.Meta(ge=-2.0, le=2.0)]
 Corner = tuple[Coordinate, Coordinate, Coordinate]
-Lag = Annotated[float, msgspec.Meta(gt=0.0, le=0.1)]
-Angle = Annotated[float, msgspec.Meta(gt=0.0, le=math.pi)]
+Lag = Annotated[float, msgspec.Meta(gt=0.0, le=0.1, description="0 to 0.1, in metres")]
+Angle = Annotated[float, msgspec.Meta(gt=0.0, le=math.pi, description="0 to pi")]
 
 
 class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

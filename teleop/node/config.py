@@ -22,8 +22,10 @@ from typing import Annotated, Final, Literal, NamedTuple
 import msgspec
 from msgspec import Meta
 
+from safety.limits import Limits
 from teleop.node.mistakes import ConfigError, line_of, syntax_mistake, type_mistake
 from teleop.node.rundir import default_path
+from teleop.robot.fixture import ShapeSettings
 
 BYTES_MAX: Final = 256 * 1024
 
@@ -59,7 +61,6 @@ Policies = Annotated[
     dict[str, Literal["none", "degraded", "hold"]],
     Meta(description='sources with a policy each: "none", "degraded" or "hold"'),
 ]
-Speed = Annotated[float, Meta(gt=0.0, le=10.0, description="a number above 0, at most 10")]
 
 
 class Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -94,16 +95,6 @@ class Session(Section, frozen=True, kw_only=True):
     listen: Tcp = "tcp://127.0.0.1:7413"
 
 
-class Limits(Section, frozen=True, kw_only=True):
-    """How fast an instrument's tip may move."""
-
-    speed_m_s: Speed = 0.5
-    turn_rad_s: Speed = 6.0
-    jaw_rad_s: Speed = 6.0
-    degraded_speed_m_s: Speed = 0.1
-    lag_m_max: Annotated[float, Meta(gt=0.0, le=0.1, description="0 to 0.1, in metres")] = 0.002
-
-
 class Robot(Section, frozen=True, kw_only=True):
     """The robot's side."""
 
@@ -121,6 +112,7 @@ class Robot(Section, frozen=True, kw_only=True):
     ] = "unix"
     state_rate_hz: Annotated[int, Meta(ge=250, le=4000, description="a rate, 250 to 4000")] = 250
     limits: Limits = Limits()
+    shape: ShapeSettings = ShapeSettings()
     ceilings: Policies = {}
 
 

@@ -70,15 +70,27 @@ def type_mistake(
         key = ".".join([*parts, unknown[1]])
         return ConfigError(file, line_of(text, key), key, hint, "an unknown key")
     key = ".".join(parts) or "file"
+    if ", expected " in what:  # a Struct's own words
+        found, _, expected = what.rpartition(", expected ")
+        return ConfigError(file, line_of(text, key), key, expected, found)
     expected = _described(kind, parts) or what.partition(", got")[0].removeprefix("Expected ")
     return ConfigError(file, line_of(text, key), key, expected, _shown(raw, parts))
 
 
 def _fields(kind: type[msgspec.Struct], parts: list[str]) -> list[str]:
-    struct: Any = kind
+    """List a table's keys; of a list of tables, those that any kind of them has."""
+    structs: list[Any] = [kind]
     for part in parts:
-        struct = typing.get_type_hints(struct)[part]
-    return list(struct.__struct_fields__)
+        hints = [typing.get_type_hints(struct).get(part) for struct in structs]
+        structs = [struct for hint in hints for struct in _structs(hint)]
+    return list(dict.fromkeys(field for struct in structs for field in struct.__struct_fields__))
+
+
+def _structs(hint: Any) -> list[type[msgspec.Struct]]:
+    """List the Structs that a type names: itself, or those of a tuple or a union of some."""
+    if isinstance(hint, type) and issubclass(hint, msgspec.Struct):
+        return [hint]
+    return [struct for part in typing.get_args(hint) for struct in _structs(part)]
 
 
 def _described(kind: type[msgspec.Struct], parts: list[str]) -> str:
@@ -96,6 +108,8 @@ def _described(kind: type[msgspec.Struct], parts: list[str]) -> str:
 def _shown(raw: dict[str, Any], parts: list[str]) -> str:
     value: Any = raw
     for part in parts:
+        if not isinstance(value, dict):
+            break  # within a list the complaint does not say which
         value = value[part]
     shown = {True: "true", False: "false"}.get(value) if isinstance(value, bool) else repr(value)
     assert shown is not None

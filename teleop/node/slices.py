@@ -13,7 +13,6 @@ from typing import Final, NamedTuple
 import msgspec
 
 from safety.grant import Role
-from safety.limits import Limits
 from teleop.console.operator import OperatorSettings
 from teleop.node.config import NodeConfig
 from teleop.node.processes import CONSOLE, PROCESSES, Process
@@ -166,7 +165,8 @@ def _robotd(config: NodeConfig, process: ProcessSettings) -> RobotdSettings:
             name=robot.name,
             arms=robot.arms,
             state_rate_hz=robot.state_rate_hz,
-            limits=msgspec.convert(robot.limits, Limits, from_attributes=True),
+            limits=robot.limits,
+            shape=robot.shape,
             ceilings=dict(robot.ceilings),
         ),
         links=(_link(config, robot.link, config.relay.robot, robot.name),),

@@ -120,7 +120,7 @@ def test_the_repositorys_node_toml_is_the_defaults():
 
 def test_the_repositorys_node_toml_is_complete():
     raw = tomllib.loads(NODE_TOML.read_text())
-    assert raw == msgspec.to_builtins(NodeConfig())
+    assert raw == msgspec.json.decode(msgspec.json.encode(NodeConfig()))
 
 
 def test_nothing_listens_beyond_loopback_unless_told_to():
@@ -225,3 +225,44 @@ def _toml(value: object) -> str:
 
 
 _PLAIN = dict.fromkeys((*range(32), ord('"'), ord("\\"), 127), "_")
+
+
+FIXTURES = """
+[[robot.shape.fixtures]]
+kind = "sphere"
+name = "aorta"
+centre_m = [0.0, 0.01, -0.12]
+radius_m = 0.012
+
+[[robot.shape.fixtures]]
+kind = "half_space"
+name = "floor"
+point_m = [0.0, 0.0, -0.15]
+normal = [0.0, 0.0, 1.0]
+margin_m = 0.003
+"""
+
+
+def test_fixtures_are_tables_of_their_own():
+    sphere, floor = parse(FIXTURES).robot.shape.fixtures
+    assert (sphere.name, sphere.radius_m, floor.margin_m) == ("aorta", 0.012, 0.003)
+
+
+@pytest.mark.parametrize(
+    ("good", "bad", "words"),
+    [
+        ("radius_m = 0.012", "radius_m = -1.0", "radius_m is -1.0"),
+        ('name = "floor"', 'name = "aorta"', "two fixtures are called 'aorta'"),
+        ('kind = "sphere"', 'kind = "cube"', "cube"),
+        ("radius_m = 0.012", "", "radius_m"),
+        ("radius_m = 0.012", "radius_m = 0.012\ncolour = 3", "colour"),
+    ],
+)
+def test_a_fixture_that_is_none_is_refused_in_words(good, bad, words):
+    with pytest.raises(ConfigError, match=words):
+        parse(FIXTURES.replace(good, bad, 1))
+
+
+def test_a_fence_that_is_inside_out_is_refused_in_words():
+    with pytest.raises(ConfigError, match="corner_m_min"):
+        parse("[robot.limits]\ncorner_m_min = [0.3, 0.0, 0.0]\n")
