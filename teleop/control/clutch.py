@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from teleop.control.jit import jit
-from teleop.control.pose import conjugate, log, multiply
+from teleop.control.pose import Quaternion, QuaternionLike, log, multiply
 
 Array = NDArray[np.float64]
 
@@ -39,8 +39,7 @@ def follow(reference: Array, scale: float, hand: Array, out: Array) -> None:
     """
     for axis in range(3):
         out[axis] = reference[1, axis] + scale * (hand[axis] - reference[0, axis])
-    turn = multiply(hand[3:7], conjugate(reference[0, 3:7]))
-    # The quotient of a quaternion by itself is exactly 1: no component of it is rounded.
+    turn = _quotient(hand[3:7], reference[0, 3:7])
     length = math.sqrt(turn[0] ** 2 + turn[1] ** 2 + turn[2] ** 2 + turn[3] ** 2)
     unit = (turn[0] / length, turn[1] / length, turn[2] / length, turn[3] / length)
     out[3], out[4], out[5], out[6] = multiply(unit, reference[1, 3:7])
@@ -63,7 +62,18 @@ def twist(old: Array, new: Array, dt_s: float, out: Array) -> None:
     dt_s : above 0
     out : (6,) float64, of the tip in B: linear m/s, angular rad/s
     """
-    turn = log(multiply(new[3:7], conjugate(old[3:7])))
+    turn = log(_quotient(new[3:7], old[3:7]))
     for axis in range(3):
         out[axis] = (new[axis] - old[axis]) / dt_s
         out[3 + axis] = turn[axis] / dt_s
+
+
+@jit
+def _quotient(a: QuaternionLike, b: QuaternionLike) -> Quaternion:
+    """Give a b^-1 for quaternions of any length, in the order in which a a^-1 has no rounding."""
+    return (
+        a[0] * b[0] + a[1] * b[1] + a[2] * b[2] + a[3] * b[3],
+        (a[1] * b[0] - a[0] * b[1]) + (a[3] * b[2] - a[2] * b[3]),
+        (a[2] * b[0] - a[0] * b[2]) + (a[1] * b[3] - a[3] * b[1]),
+        (a[3] * b[0] - a[0] * b[3]) + (a[2] * b[1] - a[1] * b[2]),
+    )

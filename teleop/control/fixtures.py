@@ -17,7 +17,8 @@ Rules
 2. Hence the whole way from `p` to the answer is allowed: a limit that goes only a part of it, or
    brakes on it, stays out as well.
 3. The wish is projected on one set after the other, `SWEEPS` times at most. What violates a set
-   after that is halved towards `p`, `HALVINGS` times; after that the tip stays at `p`.
+   after that is halved towards `p`, `HALVINGS` times; after that the tip stays at `p`. So in the
+   bottom of a wedge of less than 60 degrees sliding along is slow, the slower the more acute.
 4. Inside what is forbidden (at a reference: tissue, too, moves) the bound is f(p): no deeper, free
    outwards, never a leap to the surface.
 5. Which fixture is said: the one that the wish violates most, or that the tip is in deepest.

@@ -3,6 +3,7 @@
 import importlib
 import math
 import sys
+from itertools import pairwise
 from types import SimpleNamespace
 
 import numpy as np
@@ -131,7 +132,7 @@ def test_the_approach_slows_in_proportion_to_the_distance_and_never_arrives():
     room = Room(FLOOR, at=(0, 0, 0.008))
     heights = [room.go((0, 0, -1.0))[2] for _ in range(3_000)]
     assert 0 < heights[0] <= 0.005, "up to the margin the way is free"
-    for old, new in zip(heights, heights[1:], strict=False):
+    for old, new in pairwise(heights):
         assert 0 < new <= old
         assert new < old or old < TOLD_M
         assert (old - new) / DT <= FLOOR.approach_m_s * old / FLOOR.margin_m
@@ -261,9 +262,9 @@ def test_the_tip_stays_in_a_wedge_however_acute(angle_deg):
         into = (-0.005, 0.005 * math.sin(k / 30), 0.0005)
         room.go(room.at + (into if k % 400 < 300 else walk(rng, np.zeros(3))))
         assert room.clearance() >= -ROUNDING
-    corner = room.at
-    room.go(corner + (0.003, 0, 0))
-    assert room.at == pytest.approx(corner + (0.003, 0, 0), abs=1e-9), "the way out is free"
+    out = room.at + np.array([0.003, 0, 0])
+    room.go(out)
+    assert room.at == pytest.approx(out, abs=1e-9), "the way out is free"
 
 
 def test_the_tip_slides_along_the_bottom_of_a_groove():
@@ -275,6 +276,28 @@ def test_the_tip_slides_along_the_bottom_of_a_groove():
         room.go((-0.01, 0.002, 0.001 * k))
     assert room.at[2] == pytest.approx(0.099)
     assert room.clearance() >= 0
+
+
+def test_at_the_bottom_of_an_acute_wedge_the_tip_slides_slowly_and_out_of_it_freely():
+    half = math.radians(1.0)
+    walls = [
+        HalfSpace(
+            name=f"wall{side}", point_m=(0, 0, 0), normal=(math.sin(half), side * math.cos(half), 0)
+        )
+        for side in (-1, 1)
+    ]
+    room = Room(*walls, at=(0.01, 0, 0))
+    for _ in range(300):
+        room.go(room.at + np.array([-0.003, 0.002, 0.003]))
+        assert room.clearance() >= -ROUNDING
+    assert 0.001 <= room.at[2] < 0.9, "it is asked for 0.9 m"
+    out = room.at + np.array([0.003, 0, 0])
+    assert np.array_equal(room.go(out), out)
+
+
+def test_who_reaches_behind_the_remote_centre_comes_as_near_to_it_as_the_fixture_lets():
+    room = Room(RemoteCentre(name="rc", half_angle_rad=0.5), at=(0, 0, -0.1))
+    assert room.go((0, 0, 0.1))[2] == pytest.approx(-0.025, abs=1e-4)
 
 
 def test_fixtures_without_a_way_between_them_hold_the_tip_where_it_is():
