@@ -24,7 +24,7 @@ FAR = 10.0
 #: At most one pixel in so many is smoothed; about one in fifty is.
 _EDGES = 8
 #: Points of the shadows' grid across a picture.
-_SHADOW_ACROSS = 320
+_SHADOW_ACROSS = 214
 
 
 class Layer(NamedTuple):

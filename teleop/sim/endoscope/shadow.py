@@ -1,6 +1,6 @@
 """Lays soft shadows under what stands before the tissue: what tells a surgeon how near it is.
 
-A grid of some 320 points across is enough for what has no sharp edge.
+A grid of some 200 points across is enough for what has no sharp edge.
 
 Rules
 -----
