@@ -58,9 +58,11 @@ TIP_DECELERATION: Final = 3.0
 #: After the reference stands, until the brakes close: the arm itself has come to rest.
 SETTLE_STEPS: Final = 20
 
-#: The smooth path may change its speed this many times faster than a joint can: a setpoint that
-#: came a millisecond late is not a leap.
-_ROUGH: Final = 4.0
+#: How far the path's speed may depart from its trend, which no joint exceeds: by so many steps of
+#: `DECELERATIONS`, and by this share of the trend; a setpoint that came a millisecond late is not a
+#: leap, but makes a quarter of the speed.
+_ROUGH_STEPS: Final = 2.0
+_ROUGH_SHARE: Final = 0.3
 #: How far a speed that was said may differ from the path's and be believed.
 _BELIEF: Final = 0.5
 
@@ -79,12 +81,12 @@ _FRICTION: Final = tuple(drive.damping for drive in DRIVES)
 
 
 class Mode(IntEnum):
-    """What an arm's drives do; higher permits more motion."""
+    """What an arm's drives do; higher permits more motion, and only CLEAR leads higher."""
 
     BRAKED = 0  #: brakes on, no power
-    BRAKING = 1  #: slowing down under power, then brakes
-    EASING = 2  #: slowing down under power, then standing
-    STANDING = 3  #: at rest under power; follows nothing
+    STANDING = 1  #: at rest under power; follows nothing
+    BRAKING = 2  #: slowing down under power, then brakes
+    EASING = 3  #: slowing down under power, then standing
     FOLLOWING = 4  #: follows setpoints
 
 
@@ -106,6 +108,12 @@ TABLE: Final[dict[Mode, dict[Event, Mode]]] = {
         Event.HALT: Mode.BRAKED,
         Event.CLEAR: Mode.FOLLOWING,
     },
+    Mode.STANDING: {
+        Event.POWER_OFF: Mode.BRAKED,
+        Event.STOP: Mode.BRAKED,
+        Event.HALT: Mode.STANDING,
+        Event.CLEAR: Mode.FOLLOWING,
+    },
     Mode.BRAKING: {
         Event.POWER_OFF: Mode.BRAKED,
         Event.STOP: Mode.BRAKING,
@@ -118,12 +126,6 @@ TABLE: Final[dict[Mode, dict[Event, Mode]]] = {
         Event.STOP: Mode.BRAKING,
         Event.HALT: Mode.EASING,
         Event.STANDSTILL: Mode.STANDING,
-        Event.CLEAR: Mode.FOLLOWING,
-    },
-    Mode.STANDING: {
-        Event.POWER_OFF: Mode.BRAKED,
-        Event.STOP: Mode.BRAKING,
-        Event.HALT: Mode.STANDING,
         Event.CLEAR: Mode.FOLLOWING,
     },
     Mode.FOLLOWING: {
@@ -144,6 +146,7 @@ class State(NamedTuple):
     targets, speeds : (TAPS, AXES) float64, the newest samples of setpoints and their speeds
     path : (AXES,) float64, their average, one step ago
     reference, rate : (AXES,) float64, where the arm shall be, and how fast that moves
+    trend : (AXES,) float64, the rate, changing no faster than a joint can
     fed : (AXES,) float64, the speed that is fed forward
     lock : (DOFS,) float64, where the brakes hold
     """
@@ -153,6 +156,7 @@ class State(NamedTuple):
     path: Array
     reference: Array
     rate: Array
+    trend: Array
     fed: Array
     lock: Array
 
@@ -176,6 +180,7 @@ class Drives:
             path=np.zeros(AXES),
             reference=np.append(q[:JOINTS], q[JOINTS] + q[JOINTS + 1]),
             rate=np.zeros(AXES),
+            trend=np.zeros(AXES),
             fed=np.zeros(AXES),
             lock=q.copy(),
         )
@@ -205,7 +210,6 @@ class Drives:
         if self.mode is Mode.FOLLOWING:
             if old is Mode.BRAKED:
                 self._state.reference[:JOINTS] = q[:JOINTS]
-                self._state.rate[:] = 0.0
             self._rest()
 
     def step(self, q: Array, qd: Array, bias: Array, out: Array) -> bool:
@@ -263,30 +267,31 @@ def follow(state: State, target: Array, speed: Array, is_said: bool) -> bool:
         state.path[axis] = path
         band = _BELIEF * abs(moved)
         ahead = min(moved + band, max(moved - band, said))
-        lags = _approach(state, axis, path, ahead) or lags
+        lags = _approach(state, axis, path, moved, ahead) or lags
     return lags
 
 
 @jit
-def _approach(state: State, axis: int, path: float, ahead: float) -> bool:
+def _approach(state: State, axis: int, path: float, moved: float, ahead: float) -> bool:
     """Bring one axis' reference to its path, at once if it may; tell whether it may not."""
-    reference, rate = state.reference[axis], state.rate[axis]
+    reference, trend = state.reference[axis], state.trend[axis]
     change = DECELERATIONS[axis] * STEP_S
     needed = (path - reference) / STEP_S
-    if abs(needed) <= RATES[axis] and abs(needed - rate) <= _ROUGH * change:
+    rough = _ROUGH_STEPS * change + _ROUGH_SHARE * abs(trend)
+    lags = abs(needed) > RATES[axis] or abs(needed - trend) > rough
+    lags = lags or abs(needed - moved) > change  # it would pass by
+    if lags:
+        # The speed, relative to the path's, from which it stops on the path in whole steps.
+        way, half = (needed - moved) * STEP_S, 0.5 * change
+        closing = math.sqrt(half * half + 2.0 * DECELERATIONS[axis] * abs(way)) - half
+        wish = min(RATES[axis], max(-RATES[axis], moved + math.copysign(closing, way)))
+        rate = min(state.rate[axis] + change, max(state.rate[axis] - change, wish))
+        state.reference[axis] = reference + rate * STEP_S
+        state.rate[axis] = state.fed[axis] = rate
+    else:
         state.reference[axis], state.rate[axis], state.fed[axis] = path, needed, ahead
-        return False
-    # The speed, relative to the path's, from which it stops on the path in whole steps.
-    way = path - reference
-    closing = (
-        math.sqrt(0.25 * change * change + 2.0 * DECELERATIONS[axis] * abs(way)) - 0.5 * change
-    )
-    wish = ahead + math.copysign(closing, way)
-    wish = min(RATES[axis], max(-RATES[axis], wish))
-    rate = min(rate + change, max(rate - change, wish))
-    state.reference[axis] = reference + rate * STEP_S
-    state.rate[axis] = state.fed[axis] = rate
-    return True
+    state.trend[axis] = min(trend + change, max(trend - change, state.rate[axis]))
+    return lags
 
 
 @jit
@@ -299,7 +304,7 @@ def slow(state: State) -> bool:
     for axis in range(AXES):
         rate = share * state.rate[axis]
         state.reference[axis] += 0.5 * (state.rate[axis] + rate) * min(STEP_S, left_s)
-        state.rate[axis] = state.fed[axis] = rate
+        state.rate[axis] = state.trend[axis] = state.fed[axis] = rate
     return left_s == 0.0
 
 
@@ -331,7 +336,7 @@ def close(state: State, q: Array, bias: Array) -> None:
         load = bias[drive] if drive < JOINTS else STIFFNESS[drive] * (where - q[drive])
         state.lock[drive] = q[drive] + load / STIFFNESS[drive]
     for axis in range(AXES):
-        state.rate[axis] = state.fed[axis] = 0.0
+        state.rate[axis] = state.trend[axis] = state.fed[axis] = 0.0
 
 
 @jit

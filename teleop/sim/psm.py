@@ -78,7 +78,7 @@ class PsmArm:
     @property
     def braked(self) -> bool:
         """Whether the brakes are on, or will be as soon as the arm stands."""
-        return self._drives.mode <= Mode.BRAKING
+        return self._drives.mode in (Mode.BRAKED, Mode.BRAKING)
 
     @property
     def mode(self) -> Mode:
