@@ -260,7 +260,7 @@ def _ladder_table(course: Course, outcome: Outcome) -> Table:
         table.caption = "no prediction: a packet of this link is no command"
     elif outcome.extra["others"]:
         table.caption = (
-            "a fall that is not the link's is this machine's: behind it the two run apart"
+            "the replay knows only the link: behind a fall that is not its own the two run apart"
         )
     return table
 

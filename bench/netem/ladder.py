@@ -30,7 +30,15 @@ class Step(NamedTuple):
 TALLIED = ("degraded", "holds", "latched", "stops", "others")
 
 _OF_LINK = frozenset(
-    {Cause.GAP, Cause.SILENCE, Cause.LONG_SILENCE, Cause.HAND_SILENCE, Cause.LATE, Cause.LAG}
+    {
+        Cause.GAP,
+        Cause.LOSS,
+        Cause.SILENCE,
+        Cause.LONG_SILENCE,
+        Cause.HAND_SILENCE,
+        Cause.LATE,
+        Cause.LAG,
+    }
 )
 _ENDS_LATCHED = frozenset({Cause.ALIGNED, Cause.LONG_SILENCE, Cause.ENDED})
 

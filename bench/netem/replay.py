@@ -3,8 +3,9 @@
 Console, relay, session service and robot are the ones that run; only their shells, clocks and
 sockets are not there. Each command leaves when one left in the trace, and has its fate and its
 arrivals; each state has those of the state that left nearest in time. All else takes what it
-takes on a quiet machine. So what the prediction lacks are the stalls of the machine behind the
-network; those before and in it are in the trace.
+takes on a quiet machine, and each process reads all that waits before it acts. So what the
+prediction lacks are the stalls of the machine behind the network; those before and in it are in
+the trace.
 
     python -m bench.netem.replay FILE
 """
@@ -42,8 +43,11 @@ from transport.wire.codec import Registry, encode
 from transport.wire.vector import STILL, pack_setpoint, pack_twist
 
 CONSOLE, ROBOT, NODE = "console", "robot", "node"
-LAN_NS = 150_000
-"""Relay to robot and back, and every message of the session service: a quiet machine's median."""
+LAN_NS = 50_000
+"""Under way between relay and robot, and every message of the session service."""
+WAKE_NS, FRAME_NS = 50_000, 30_000
+"""Until a process that waits is running, and what it takes to read one frame: with `LAN_NS` they
+make the median of the one way on a quiet machine."""
 DISK_NS = 3 * MS
 MEASURE_NS = 2 * MS
 ASK_NS = 50 * MS
@@ -90,6 +94,45 @@ class Timeline:
             act()
 
 
+class Inbox:
+    """A process that reads while anything waits, and only then acts: of a clump the newest counts.
+
+    Parameters
+    ----------
+    feed : takes one part
+    act : when nothing waits any more
+    """
+
+    def __init__(self, time: Timeline, feed: Callable[[str, bytes], None], act: Act) -> None:
+        self._time = time
+        self._feed = feed
+        self._act = act
+        self._waiting: list[tuple[str, bytes]] = []
+        self._awake = False
+
+    def post(self, peer: str, part: bytes) -> None:
+        """Have a part arrive now."""
+        self._waiting.append((peer, part))
+        if not self._awake:
+            self._awake = True
+            self._time.after(WAKE_NS, self._pass)
+
+    def take(self) -> int:
+        """Feed what waits now; return how many that were."""
+        waiting, self._waiting = self._waiting, []
+        for peer, part in waiting:
+            self._feed(peer, part)
+        return len(waiting)
+
+    def _pass(self) -> None:
+        taken = self.take()
+        if taken:
+            self._time.after(taken * FRAME_NS, self._pass)
+        else:
+            self._awake = False
+            self._act()
+
+
 class Replay:
     """One console, one relay, one robot and one session service behind a trace."""
 
@@ -118,6 +161,8 @@ class Replay:
         self._agent = Agent(
             RobotSettings(name=ROBOT), self._key(), signers, 0, State.BOOT, time.now_ns
         )
+        self._relays = Inbox(time, self._at_relay, self._relayed)
+        self._robots = Inbox(time, self._at_robot, self._drain)
         self._arm = SimulatedArm(time.now_ns)
         time.at(time.now_ns, self._measure)
         self._introduce()
@@ -143,7 +188,7 @@ class Replay:
         data = self._operator.to_send(self._time.now_ns, self._time.now_ns)
         if data is not None:
             for delay_ns in passing.delays_ns:
-                self._time.after(delay_ns, partial(self._relayed, CONSOLE, data))
+                self._time.after(delay_ns, partial(self._relays.post, CONSOLE, data))
 
     def _hears(self, part: bytes) -> None:
         self._operator.receive(part, self._time.now_ns)
@@ -159,11 +204,13 @@ class Replay:
 
     # The relay -----------------------------------------------------------------------------------
 
-    def _relayed(self, peer: str, part: bytes) -> None:
+    def _at_relay(self, peer: str, part: bytes) -> None:
+        self._relay.receive(peer, part, self._time.now_ns)
+
+    def _relayed(self) -> None:
         now_ns = self._time.now_ns
-        self._relay.receive(peer, part, now_ns)
         for outgoing in self._relay.to_send(now_ns):
-            self._time.after(LAN_NS, partial(self._receive, outgoing.part))
+            self._time.after(LAN_NS, partial(self._robots.post, outgoing.peer, outgoing.part))
         for spoken in self._relay.states(now_ns):
             for delay_ns in nearest(self._down, now_ns).delays_ns:
                 self._time.after(delay_ns, partial(self._hears, spoken.part))
@@ -194,9 +241,8 @@ class Replay:
     def _introduce(self) -> None:
         self._time.after(LAN_NS, partial(self._told, encode(self._agent.introduction())))
 
-    def _receive(self, part: bytes) -> None:
+    def _at_robot(self, _: str, part: bytes) -> None:
         self._agent.receive(part, self._time.now_ns)
-        self._drain()
 
     def _guarded(self, data: bytes) -> None:
         message, now_ns = _SESSION.decode(data), self._time.now_ns
@@ -212,6 +258,7 @@ class Replay:
 
     def _alarm(self, number: int) -> None:
         if number == self._alarms:
+            self._robots.take()  # what waits in a socket came before this was looked at
             self._agent.handle_deadline(self._time.now_ns)
             self._drain()
 
@@ -235,7 +282,8 @@ class Replay:
             rule=0,
         )
         self._agent.receive_driver(measure, now_ns)
-        self._drain()
+        if self._agent.has_output:
+            self._drain()
         self._time.after(MEASURE_NS, self._measure)
 
     def _drain(self) -> None:
@@ -257,7 +305,7 @@ class Replay:
 
     def _say(self, to: To, data: bytes) -> None:
         if to is To.RELAYS:
-            self._time.after(LAN_NS, partial(self._relayed, ROBOT, data))
+            self._time.after(LAN_NS, partial(self._relays.post, ROBOT, data))
         elif to is To.GUARD:
             self._time.after(LAN_NS, partial(self._told, data))
         else:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import msgspec
@@ -11,7 +12,7 @@ from bench.netem import replay
 from bench.netem.channel import Channel
 from bench.netem.ladder import Step, shares, tally
 from bench.netem.profile import find
-from bench.netem.replay import Passing, Replay, Timeline, nearest
+from bench.netem.replay import Inbox, Passing, Replay, Timeline, nearest
 from bench.netem.trace import DOWN, UP, Crossing, Head, Trace, TraceFault, ordered, write
 from safety.profile import LADDERS, MS, Profile
 from safety.state import Cause, State
@@ -100,7 +101,10 @@ def test_each_silence_has_its_rung(gap_ms: int, expected: tuple[int, ...]) -> No
 def test_a_rung_is_reached_at_its_nanosecond() -> None:
     begins_ns = START_NS + S
     steps = steps_behind(without(recorded("clean", 2.0), begins_ns, begins_ns + 50 * MS))
-    heard_ns = begins_ns - MS + replay.LAN_NS
+    way_ns = (
+        replay.LAN_NS + 2 * replay.WAKE_NS + replay.FRAME_NS
+    )  # relay wakes and reads, robot wakes
+    heard_ns = begins_ns - MS + way_ns
     falls = {State(s.new): s.t_ns for s in steps if s.t_ns >= begins_ns and s.new < s.old}
     assert falls == {
         State.DEGRADED: heard_ns + NATIVE.degraded_ns,
@@ -171,6 +175,34 @@ def test_a_state_has_the_fate_of_the_one_that_left_nearest(t_ns: int, found: int
     states = [Passing(at, (at,)) for at in (0, 10, 20)]
     assert nearest(states, t_ns) == Passing(found, (found,))
     assert nearest([], t_ns).delays_ns == ()
+
+
+def test_of_a_clump_only_the_newest_is_acted_upon() -> None:
+    time, seen, acts = Timeline(0), [], []
+    inbox = Inbox(time, lambda peer, part: seen.append(part), lambda: acts.append(list(seen)))
+    for number in range(5):  # faster than they are read
+        time.at(number * replay.FRAME_NS // 2, partial(inbox.post, "peer", b"%d" % number))
+    time.at(10 * MS, partial(inbox.post, "peer", b"later"))
+    time.run(S)
+    clump = [b"0", b"1", b"2", b"3", b"4"]
+    assert acts == [clump, [*clump, b"later"]]
+
+
+def test_a_hand_that_went_on_in_a_queue_is_not_resumed_from_its_oldest_command() -> None:
+    begins_ns, ends_ns = START_NS + S, START_NS + S + 90 * MS
+
+    def queued(c: Crossing) -> Crossing:
+        """A tenth of a second under way, and what should come in the 90 ms comes after them."""
+        out_ns = c.t_in_ns + 100 * MS
+        out_ns = ends_ns if begins_ns <= out_ns < ends_ns else out_ns
+        return c._replace(t_due_ns=out_ns, t_out_ns=out_ns) if c.up == UP else c
+
+    clean = recorded("clean", 1.2)
+    head = msgspec.structs.replace(clean.head, ladder=Profile.WAN, scale=1.0)
+    steps = steps_behind(Trace(head, [queued(c) for c in clean.crossings]))
+    # The oldest that is not too old lies 1 mm from where the arm is held, the newest 3.
+    last = steps[-1]
+    assert (State(last.new), Cause(last.cause)) == (State.HOLD, Cause.SILENCE)
 
 
 def test_the_file_can_be_replayed_by_hand(
