@@ -20,7 +20,7 @@ from teleop.node.processes import Process
 COMPILE: Final = "compile"
 PATIENCE_S: Final = 600.0
 LAST_WORDS_CHARS: Final = 2000
-_PROGRAM: Final = "import importlib, sys; [importlib.import_module(m).warm() for m in sys.argv[1:]]"
+_PROGRAM: Final = "import importlib, sys; importlib.import_module(sys.argv[1]).warm()"
 
 
 def compile_all(rows: Iterable[Process], tell: Callable[[Report], None]) -> None:
@@ -28,18 +28,33 @@ def compile_all(rows: Iterable[Process], tell: Callable[[Report], None]) -> None
     modules = sorted({row.kernels for row in rows if row.kernels})
     if not modules or cache.is_whole():
         return
-    tell(Report("kernels", COMPILE, "once on this machine: half a minute"))
-    done = subprocess.run(
-        child.python("-c", _PROGRAM, *modules),
+    tell(Report("kernels", COMPILE, "once on this machine: a minute or so"))
+    children = {module: _start(module) for module in modules}
+    failed = False
+    for done, (module, compiler) in enumerate(children.items(), 1):
+        words = _words_of(compiler)
+        failed = failed or compiler.returncode != 0
+        what = COMPILE if compiler.returncode == 0 else "failed"
+        tell(Report("kernels", what, f"{module}, {done} of {len(modules)}", last_words=words))
+    if not failed:
+        cache.mark_whole()
+
+
+def _start(module: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        child.python("-c", _PROGRAM, module),
         env=child.environment(),
         stdin=subprocess.DEVNULL,
-        capture_output=True,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
         text=True,
-        timeout=PATIENCE_S,
-        check=False,
     )
-    if done.returncode == 0:
-        cache.mark_whole()
-        tell(Report("kernels", "ready"))
-    else:
-        tell(Report("kernels", "failed", last_words=done.stderr[-LAST_WORDS_CHARS:]))
+
+
+def _words_of(compiler: subprocess.Popen[str]) -> str:
+    """Wait for a compiler; return what it said, which is nothing when all went well."""
+    try:
+        return compiler.communicate(timeout=PATIENCE_S)[1][-LAST_WORDS_CHARS:]
+    except subprocess.TimeoutExpired:
+        compiler.kill()
+        return compiler.communicate()[1][-LAST_WORDS_CHARS:]
