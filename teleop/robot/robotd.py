@@ -22,6 +22,7 @@ from safety.interlock import Transition
 from safety.profile import LADDERS, MS, Profile
 from safety.state import State
 from safety.store.file import Record, RobotStore, StoreError
+from teleop.robot import shape
 from teleop.robot.agent import Agent, Persist, To
 from teleop.robot.settings import RobotdSettings
 from transport.io.curve import Doorman
@@ -339,5 +340,10 @@ def _public(keyring: Keyring, name: str) -> Ed25519PublicKey:
     return Ed25519PublicKey.from_public_bytes(bytes.fromhex(device.sign_public))
 
 
+def prepare(_: RobotdSettings) -> None:
+    """Compile the shaping, before the process takes its rights."""
+    shape.warm()
+
+
 if __name__ == "__main__":
-    sys.exit(main(RobotdSettings, Robotd))
+    sys.exit(main(RobotdSettings, Robotd, prepare))
