@@ -12,7 +12,7 @@ from typing import NoReturn
 
 from rich.console import Console
 
-from bench import attacks, demo, faults, hostile, relay, wan
+from bench import attacks, demo, faults, gate, hostile, relay, wan
 from bench.blocks import BLOCKS_MIN
 from bench.course import PARTS, Course
 from bench.netem import profile
@@ -42,6 +42,8 @@ def main(argv: Sequence[str] | None = None) -> int:
                 seeds=arguments.seeds,
                 first=arguments.seed,
             )
+        if arguments.bench == "gate":
+            return gate.run(console, arguments.json)
         if arguments.bench == "hostile":
             chosen = tuple(arguments.attack or attacks.BY_NAME)
             links = tuple(arguments.link or hostile.LINKS)
@@ -100,6 +102,13 @@ def _parser() -> argparse.ArgumentParser:
         "--seeds", type=int, default=faults.SEEDS_MIN, help="worlds at least (1000)"
     )
     random.add_argument("--seed", type=int, default=0, help="of the first world (0)")
+    judged = benches.add_parser(
+        "gate",
+        help="what the gate and the limits cost a command",
+        description=gate.__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    judged.add_argument("--json", type=Path, metavar="FILE", help="write the whole report there")
     bad = benches.add_parser(
         "hostile",
         help="what an attacker costs the rightful hand",

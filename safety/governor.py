@@ -37,6 +37,7 @@ _MARKS = WINDOW_NS // MARK_NS + 14
 #: The recent speed is taken over so many marks: 40 ms.
 _RECENT = 8
 _S = 1e-9
+_STEP_S = STEP_NS_MAX * _S
 
 Place = tuple[float, ...]
 
@@ -65,7 +66,7 @@ class Governor:
         """Begin at a place where the arm has been standing."""
         self._place = place
         self._at_ns = now_ns
-        self._budget = self._speed * STEP_NS_MAX * _S
+        self._budget = self._speed * _STEP_S
         self._gap_ns = 0  # how unevenly the stream arrives: its longest gap, fading
         self._path = 0.0
         self._checked = self._window  # the window needs no look before the path is so long
@@ -79,8 +80,8 @@ class Governor:
             t_ns = now_ns - n * SPAN_NS
             if t_ns >= self._at_ns and t_ns > self._marks[-1].t_ns:
                 self._marks.append(_Mark(t_ns, self._place, self._path))
-        grown = self._speed * min(now_ns - self._at_ns, STEP_NS_MAX) * _S
-        self._budget = min(self._speed * STEP_NS_MAX * _S, self._budget + grown)
+        grown = self._speed * (now_ns - self._at_ns) * _S
+        self._budget = min(self._speed * _STEP_S, self._budget + grown)
         self._at_ns = now_ns
         self._ramp = None
 
@@ -91,19 +92,23 @@ class Governor:
         ----------
         ratio : of the speed that may be used
         """
+        # Branches, not min and max: this runs for every command, and a call costs as much as three.
         since_ns = now_ns - self._at_ns
-        dt_s = min(max(since_ns, 0), STEP_NS_MAX) * _S
+        step_ns = since_ns if since_ns < STEP_NS_MAX else STEP_NS_MAX
+        dt_s = step_ns * _S
+        faded_ns = self._gap_ns - (since_ns >> 3)
+        self._gap_ns = step_ns if step_ns > faded_ns else faded_ns
         speed = self._speed * ratio
-        self._gap_ns = max(min(since_ns, STEP_NS_MAX), self._gap_ns - (since_ns >> 3))
-        self._budget = min(speed * STEP_NS_MAX * _S, self._budget + speed * dt_s)
+        budget, full = self._budget + speed * dt_s, speed * _STEP_S
+        self._budget = budget = budget if budget < full else full
         here = self._place
         distance = math.dist(here, wish)
         if distance == 0.0:
             self._ramp = None
             return 1.0, Rule.NONE
         allowed, rule, aim = distance, Rule.NONE, wish
-        if distance > self._budget:
-            allowed, rule = self._budget, Rule.SPEED
+        if distance > budget:
+            allowed, rule = budget, Rule.SPEED
             aim = _towards(here, wish, allowed / distance)
         on_ramp = self._ramp is not None or self._is_sudden(aim, now_ns)
         if on_ramp:
@@ -162,11 +167,11 @@ class Governor:
         marks = self._marks
         index = self._mark_before(-1, now_ns - SPAN_NS)
         one = marks[index]
-        two = marks[self._mark_before(index, one.t_ns - SPAN_NS)]
+        two = marks[self._mark_before(index - 1, one.t_ns - SPAN_NS)]
         new_s, old_s = (now_ns - one.t_ns) * _S, (one.t_ns - two.t_ns) * _S
         ahead = new_s / old_s
         there = [b + ahead * (b - a) for a, b in zip(two.place, one.place, strict=True)]
-        recent = marks[max(-_RECENT, -len(marks))]
+        recent = marks[-_RECENT] if len(marks) > _RECENT else marks[0]
         speed = (self._path - recent.path) / ((now_ns - recent.t_ns) * _S)
         radius = 0.5 * self._acceleration * new_s * (new_s + old_s)
         radius += speed * self._gap_ns * _S * (1.0 + ahead)

@@ -143,6 +143,7 @@ class Limiter:
     def step(self, wish: Setpoint, *, degraded: bool, now_ns: int) -> Step:
         """Move the setpoint towards the wish as far as the limits allow."""
         limits, old = self._limits, self.setpoint
+        now_ns = now_ns if now_ns > self._at_ns else self._at_ns  # a clock that steps back stands
         wish = continued(old, wish)
         leap_m = limits.step_m + limits.speed_m_s * STEP_NS_MAX * 1e-9
         leapt = math.dist(wish[:3], self._wish[:3]) > leap_m

@@ -34,6 +34,12 @@ def test_each_rung_is_reached_at_its_nanosecond(age_ns, rung):
     assert silence.rung(T0 + age_ns) is rung
 
 
+def test_above_the_last_rung_there_is_no_deadline():
+    silence = Silence(NATIVE, MS, T0)
+    assert silence.next_deadline_ns(T0 + 2000 * MS - 1) == T0 + 2000 * MS
+    assert silence.next_deadline_ns(T0 + 2000 * MS) is None
+
+
 @given(profiles, periods, st.integers(0, 6000 * MS))
 def test_no_period_delays_hold_latch_or_stop(ladder, period_ns, age_ns):
     """A slow stream may widen DEGRADED; silence is held in its time all the same."""

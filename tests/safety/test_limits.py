@@ -73,6 +73,13 @@ def test_in_no_time_nothing_moves():
     assert arm.step(START._replace(x=0.01), degraded=False, now_ns=0).setpoint == START
 
 
+def test_a_clock_that_steps_back_stands_still():
+    arm = limiter()
+    follow(arm, [START._replace(x=1e-5 * n) for n in range(1, 30)])
+    here = arm.setpoint
+    assert arm.step(START._replace(x=0.01), degraded=False, now_ns=MS).setpoint == here
+
+
 def test_a_wish_on_the_other_cover_turns_the_short_way_and_the_setpoint_never_changes_cover():
     arm = limiter()
     q = about((0, 0, 1), 0.001)
@@ -305,11 +312,22 @@ def test_following_anew_again_and_again_is_no_way_around_the_limits():
     assert arm.setpoint.x <= LIMITS.window_m + 0.01
 
 
+def test_who_is_followed_again_after_standing_begins_from_rest():
+    arm = limiter()
+    follow(arm, [START._replace(x=2e-6 * n * n) for n in range(101)])
+    arm.resume(170 * MS)
+    wish = arm.setpoint._replace(x=arm.setpoint.x + 0.004)
+    here = arm.setpoint.x
+    step = arm.step(wish, degraded=False, now_ns=171 * MS)
+    assert step.rule is Rule.ACCELERATION
+    assert step.setpoint.x - here < 0.5e-3
+
+
 # Coming to rest ----------------------------------------------------------------------------------
 
 
 def at_speed(speed_m_s=0.2, turn_rad_s=0.0):
-    """An arm that has moved evenly for 100 ms, after a gentle start."""
+    """An arm that has moved evenly for 100 ms."""
     arm = limiter(Limits(acceleration_m_s2=1000.0, turn_rad_s2=1000.0, window_rad=3.0))
     for n in range(1, 101):
         q = about((0, 0, 1), turn_rad_s * n * 1e-3)
