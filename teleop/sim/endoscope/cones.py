@@ -122,11 +122,32 @@ def bound(
     size : width, height
     out : (`BOUND`,), filled; nothing is seen when the first row is behind the last
     """
-    focal, u0, v0 = lens
     width, height = size
     out[0], out[1], out[2], out[3] = 0.0, height - 1.0, 0.0, width - 1.0
     for k in range(_HALF_PLANES):
         out[4 + 3 * k], out[5 + 3 * k], out[6 + 3 * k] = 0.0, 0.0, 1.0
+    low, high = _visible(cone, lens, size)
+    if low > high:
+        out[1] = -1.0
+        return
+    ua, va, ra = _disc(cone, low, lens)
+    ub, vb, rb = _disc(cone, high, lens)
+    if not (ra < math.inf and rb < math.inf):
+        return  # the eye is within reach: anywhere
+    out[0] = max(0.0, math.ceil(min(va - ra, vb - rb)))
+    out[1] = min(height - 1.0, math.floor(max(va + ra, vb + rb)))
+    out[2] = max(0.0, math.ceil(min(ua - ra, ub - rb)))
+    out[3] = min(width - 1.0, math.floor(max(ua + ra, ub + rb)))
+    _enclose(ua, va, ra, ub, vb, rb, out)
+
+
+@jit
+def _visible(
+    cone: Floats, lens: tuple[float, float, float], size: tuple[int, int]
+) -> tuple[float, float]:
+    """Return the first and last s whose sphere may reach into the view; first > last: none."""
+    focal, u0, v0 = lens
+    width, height = size
     radius = max(cone[6], cone[6] + cone[7])
     low, high = 0.0, 1.0
     for plane in range(5):  # the view's four sides, and the eye's plane
@@ -150,17 +171,12 @@ def bound(
             low = max(low, -at / rise)
         elif at > 0.0:
             high = -1.0
-    if low > high:
-        out[1] = -1.0
-        return
-    ua, va, ra = _disc(cone, low, lens)
-    ub, vb, rb = _disc(cone, high, lens)
-    if not (ra < math.inf and rb < math.inf):
-        return  # the eye is within reach: anywhere
-    out[0] = max(0.0, math.ceil(min(va - ra, vb - rb)))
-    out[1] = min(height - 1.0, math.floor(max(va + ra, vb + rb)))
-    out[2] = max(0.0, math.ceil(min(ua - ra, ub - rb)))
-    out[3] = min(width - 1.0, math.floor(max(ua + ra, ub + rb)))
+    return low, high
+
+
+@jit
+def _enclose(ua: float, va: float, ra: float, ub: float, vb: float, rb: float, out: Floats) -> None:
+    """Write the half planes that hold two discs: their outer tangents, and behind each."""
     length = math.hypot(ub - ua, vb - va)
     if length <= abs(ra - rb) + 1e-9:
         return  # one disc holds the other

@@ -96,7 +96,6 @@ def _light(
 ) -> None:
     focal, u0, v0 = lens
     half = 0.5 * (heights.shape[0] - 1) * CELL
-    edge = colour.shape[0] - 2
     for row in range(depth.shape[0]):
         for column in range(depth.shape[1]):
             t = depth[row, column]
@@ -107,26 +106,8 @@ def _light(
             wx = p_WC[0] + R_WC[0, 0] * x + R_WC[0, 1] * y + R_WC[0, 2] * t
             wy = p_WC[1] + R_WC[1, 0] * x + R_WC[1, 1] * y + R_WC[1, 2] * t
             wz = p_WC[2] + R_WC[2, 0] * x + R_WC[2, 1] * y + R_WC[2, 2] * t
-            u, v = (wx + half) / TEXEL, (wy + half) / TEXEL
-            i, j = min(max(int(u), 1), edge - 1), min(max(int(v), 1), edge - 1)
-            a, b = u - i, v - j
-            # Slopes: of the surface over 2 mm each way, of the relief over one texel.
-            sx = (height_at(heights, wx + 2 * CELL, wy) - height_at(heights, wx - 2 * CELL, wy)) / (
-                4 * CELL
-            )
-            sy = (height_at(heights, wx, wy + 2 * CELL) - height_at(heights, wx, wy - 2 * CELL)) / (
-                4 * CELL
-            )
-            fx = fy = 0.0
-            red = green = blue = 0.0
-            for corner in range(4):
-                ii, jj = i + (corner & 1), j + (corner >> 1)
-                share = (a if corner & 1 else 1.0 - a) * (b if corner >> 1 else 1.0 - b)
-                fx += share * (relief[jj, ii + 1] - relief[jj, ii - 1]) / (2 * TEXEL)
-                fy += share * (relief[jj + 1, ii] - relief[jj - 1, ii]) / (2 * TEXEL)
-                red += share * colour[jj, ii, 0]
-                green += share * colour[jj, ii, 1]
-                blue += share * colour[jj, ii, 2]
+            sx, sy, around = _lie(heights, wx, wy)
+            fx, fy, red, green, blue = _flesh(colour, relief, wx + half, wy + half)
             lx, ly, lz = light[0] - wx, light[1] - wy, light[2] - wz
             way2 = lx * lx + ly * ly + lz * lz
             scale = 1.0 / math.sqrt(way2)
@@ -139,9 +120,6 @@ def _light(
             facing = (lz - (sx + 0.5 * fx) * lx - (sy + 0.5 * fy) * ly) * scale
             matte = max(0.0, (facing + 0.15) / 1.15)
             # A hollow gets less light from around than a hill.
-            around = -4.0 * height_at(heights, wx, wy)
-            for side in (-_AROUND, _AROUND):
-                around += height_at(heights, wx + side, wy) + height_at(heights, wx, wy + side)
             matte *= min(1.12, max(0.45, 1.0 - _HOLLOW * around))
             scale = 1.0 / math.sqrt(
                 ((sx + fx) ** 2 + (sy + fy) ** 2 + 1.0) * (hx * hx + hy * hy + hz * hz)
@@ -152,3 +130,36 @@ def _light(
             rgb[row, column, 0] = tone(fall * (red * matte + wet), table)
             rgb[row, column, 1] = tone(fall * (green * matte**1.15 + wet), table)
             rgb[row, column, 2] = tone(fall * (blue * matte**1.15 + wet), table)
+
+
+@jit
+def _lie(heights: Floats, x: float, y: float) -> tuple[float, float, float]:
+    """Return the surface's slopes along x and y over 2 mm each way, and how hollow it is, m."""
+    reach = 2 * CELL
+    sx = (height_at(heights, x + reach, y) - height_at(heights, x - reach, y)) / (2 * reach)
+    sy = (height_at(heights, x, y + reach) - height_at(heights, x, y - reach)) / (2 * reach)
+    around = -4.0 * height_at(heights, x, y)
+    for side in (-_AROUND, _AROUND):
+        around += height_at(heights, x + side, y) + height_at(heights, x, y + side)
+    return sx, sy, around
+
+
+@jit
+def _flesh(
+    colour: Singles, relief: Singles, x: float, y: float
+) -> tuple[float, float, float, float, float]:
+    """Return the relief's slopes and the colour at x, y (m from the corner), bilinear."""
+    edge = colour.shape[0] - 3
+    u, v = x / TEXEL, y / TEXEL
+    i, j = min(max(int(u), 1), edge), min(max(int(v), 1), edge)
+    a, b = u - i, v - j
+    fx = fy = red = green = blue = 0.0
+    for corner in range(4):
+        ii, jj = i + (corner & 1), j + (corner >> 1)
+        share = (a if corner & 1 else 1.0 - a) * (b if corner >> 1 else 1.0 - b)
+        fx += share * (relief[jj, ii + 1] - relief[jj, ii - 1]) / (2 * TEXEL)
+        fy += share * (relief[jj + 1, ii] - relief[jj - 1, ii]) / (2 * TEXEL)
+        red += share * colour[jj, ii, 0]
+        green += share * colour[jj, ii, 1]
+        blue += share * colour[jj, ii, 2]
+    return fx, fy, red, green, blue

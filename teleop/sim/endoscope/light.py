@@ -149,7 +149,7 @@ def _colour(
     above = lamp.eye_height + ux * px + uy * py + uz * pz
     open_sky = min(1.0, max(0.0, above / 0.012))  # near the tissue there is less light around
     matte = fall * (facing * (0.75 + 0.25 * open_sky) + _AMBIENT * (0.3 + 0.7 * open_sky))
-    metal, pattern = look[3], look[6]
+    metal, gloss_broad, gloss_sharp, tint = _dress(cone, look, s)
     # The mirrored view: up it meets the dark, down the cavity.
     twice = 2.0 * (nx * vx + ny * vy + nz * vz)
     upward = ux * (twice * nx - vx) + uy * (twice * ny - vy) + uz * (twice * nz - vz)
@@ -158,6 +158,20 @@ def _colour(
     mirror_red = _DARK + wall * _WALL[0] + band * _BAND
     mirror_green = _DARK + wall * _WALL[1] + band * _BAND
     mirror_blue = _DARK + wall * _WALL[2] + band * _BAND
+    highlight = fall * (gloss_broad * broad + gloss_sharp * sharp)
+    under = matte * (1.0 - 0.85 * metal)
+    around = metal * min(fall, 1.5)
+    return (
+        look[0] * tint * (under + around * mirror_red) + highlight,
+        look[1] * tint * (under + around * mirror_green) + highlight,
+        look[2] * tint * (under + around * mirror_blue) + highlight,
+    )
+
+
+@jit
+def _dress(cone: Floats, look: Floats, s: float) -> tuple[float, float, float, float]:
+    """Return share of metal, both highlights and the tint of a cone at s: its pattern."""
+    metal, pattern = look[3], look[6]
     gloss_broad, gloss_sharp, tint = look[4], look[5], 1.0
     if pattern == 1.0:  # a shaft: a steel collar at the wrist, a groove before it
         from_end = (1.0 - s) * math.sqrt(cone[3] ** 2 + cone[4] ** 2 + cone[5] ** 2)
@@ -172,11 +186,4 @@ def _colour(
             tint = 0.7
     elif pattern == 2.0:  # a finger: fine teeth along it
         tint = 1.0 - 0.22 * (0.5 + 0.5 * math.sin(s * 75.0)) * min(1.0, 4.0 * s)
-    highlight = fall * (gloss_broad * broad + gloss_sharp * sharp)
-    under = matte * (1.0 - 0.85 * metal)
-    around = metal * min(fall, 1.5)
-    return (
-        look[0] * tint * (under + around * mirror_red) + highlight,
-        look[1] * tint * (under + around * mirror_green) + highlight,
-        look[2] * tint * (under + around * mirror_blue) + highlight,
-    )
+    return metal, gloss_broad, gloss_sharp, tint
