@@ -10,6 +10,9 @@ from collections.abc import Callable
 from random import Random
 from typing import TYPE_CHECKING, NamedTuple
 
+import msgspec
+
+from safety.messages import Flags
 from safety.profile import MS
 from safety.state import State
 from tests.world.mallory import Mallory, edited
@@ -264,6 +267,19 @@ def monitor_objects(world: World, rng: Random) -> Undo:
     return lambda: world.ceiling("watchdogd", State.ENGAGED, 60_000)
 
 
+def deadman_up(world: World, rng: Random) -> Undo:
+    """A hand lets go of its deadman for a moment, as its command alone says."""
+    console = rng.choice(list(world.consoles.values()))
+    console.alter = lambda command: msgspec.structs.replace(
+        command, flags=command.flags & ~Flags.DEADMAN
+    )
+
+    def undo() -> None:
+        console.alter = None
+
+    return undo
+
+
 def emergency(world: World, rng: Random) -> Undo:
     """The team at the robot stops it, and resets it later."""
     world.stop_at_bedside()
@@ -295,5 +311,6 @@ FAULTS: dict[str, Fault] = {
     "relay compromised": Fault(relay_compromised, 5, 200),
     "second hand": Fault(second_hand, 0, 1),
     "monitor objects": Fault(monitor_objects, 5, 300),
+    "deadman up": Fault(deadman_up, 2, 300),
     "emergency": Fault(emergency, 0, 1),
 }

@@ -437,7 +437,7 @@ ROWS: tuple[Row, ...] = (
         "the cable of a wired emergency stop is cut",
         "absence of its token",
         "PROTECTIVE_STOP",
-        (most("PROTECTIVE_STOP", 20.5),),
+        (most("PROTECTIVE_STOP", 20.0),),
         drives.a_wired_stop_falls_silent,
     ),
     Row(
@@ -472,7 +472,7 @@ ROWS: tuple[Row, ...] = (
         "a hand leaps by 50 mm, again and again",
         "limits: step, speed, acceleration",
         "clipped; three are a PROTECTIVE_STOP",
-        (most("longest step of a setpoint", 1.0, "mm"), most("PROTECTIVE_STOP", 1000.0)),
+        (most("longest step of a setpoint", 10.0, "mm"), most("PROTECTIVE_STOP", 1000.0)),
         hands.a_hand_leaps,
     ),
     Row(
@@ -510,7 +510,7 @@ ROWS: tuple[Row, ...] = (
     ),
     Row(
         56,
-        "the gate's loop is late by 12 ms",
+        "the gate's loop stands still for 18 ms",
         "its own deadline",
         "HOLD",
         (most("HOLD after going on", 10.0), OLDEST),

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from safety.driver import Measure, Servo, Stop
 from safety.messages import Driver
 from safety.profile import MS
-from teleop.sim.arm import SimulatedArm
+from teleop.sim.arm import Dynamics, SimulatedArm
 from teleop.sim.rules import Refusal, SimulatedDriver
 from tests.world.process import Process
 from tests.world.wire import US
@@ -31,6 +32,25 @@ def points(count: int, now_ns: int) -> Sequence[SimulatedDriver]:
     return [SimulatedArm(now_ns) for _ in range(count)]
 
 
+class Model(NamedTuple):
+    """A kind of arm.
+
+    Parameters
+    ----------
+    build : makes so many
+    lag_s : by how much the tip trails its setpoint
+    stop_m_s2 : how its own drives slow down in a controlled stop
+    """
+
+    build: Build
+    lag_s: float
+    stop_m_s2: float
+
+
+#: The arm of the first order stops where it is.
+POINT = Model(points, Dynamics().lag_s, math.inf)
+
+
 class Simulator(Process):
     """The driver of the robot.
 
@@ -42,9 +62,10 @@ class Simulator(Process):
     instance : differs after each start
     """
 
-    def __init__(self, world: World, arms: int, *, simulated: bool, build: Build) -> None:
+    def __init__(self, world: World, arms: int, *, simulated: bool, model: Model) -> None:
         super().__init__(world)
-        self.arms = build(arms, self.now_ns())
+        self.model = model
+        self.arms = model.build(arms, self.now_ns())
         self.instance = 1
         self.simulated = simulated
         self.mute = False

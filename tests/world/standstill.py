@@ -54,9 +54,9 @@ class Standstill:
 
     def booted(self, state: State) -> None:
         """Note that the robot begins anew: a driver whom it has not heard yet watches itself."""
-        if self._state >= State.DEGRADED:
+        was_moving, self._state = self._state >= State.DEGRADED, state
+        if was_moving:
             self._begin(self._world.now_ns)
-        self._state = state
         self._unpowered_ns = self._world.now_ns + WATCHDOG_NS + SEEN_NS
 
     def entered(self, new: State) -> None:
@@ -95,13 +95,16 @@ class Standstill:
 
     def _begin(self, now_ns: int) -> None:
         """Allow each arm what physics needs."""
-        world = self._world
+        world, model = self._world, self._world.simulator.model
+        brake_m_s2 = world.brake_m_s2
+        if self._state < State.HOLD:  # then it is the drives' own stop
+            brake_m_s2 = min(brake_m_s2, model.stop_m_s2)
         self.ran_m = 0.0
         self._rests.clear()
         for number, arm in enumerate(world.simulator.arms):
             arm.advance(world.simulator.now_ns())
             lag_m = math.dist(arm.pose[:3], world.robot.agent.arms[number].setpoint[:3])
             tip_m_s = self._speeds[number] if self._speeds else 0.0
-            speed_m_s = max(tip_m_s, lag_m / world.arm_lag_s)
-            allowed_m = speed_m_s**2 / (2.0 * world.brake_m_s2) + lag_m + REST_M
+            speed_m_s = max(tip_m_s, lag_m / model.lag_s)
+            allowed_m = speed_m_s**2 / (2.0 * brake_m_s2) + lag_m + REST_M
             self._rests.append(Rest(arm.pose, allowed_m, now_ns, settled=False))

@@ -37,11 +37,11 @@ class Story:
         self.world.run(100)
         self.mark()
 
-    def mark(self) -> None:
-        """Note that it goes wrong now."""
+    def mark(self, t_ns: int | None = None) -> None:
+        """Note that it goes wrong now, or at a time that is still to come."""
         world = self.world
         world.robot.transitions.clear()
-        self.t_ns = world.now_ns
+        self.t_ns = world.now_ns if t_ns is None else t_ns
         self._records = len(world.robot.records)
         self._applied = len(world.simulator.applied)
         self._sent = self.console.operator.seq

@@ -3,8 +3,8 @@
 The witness believes no verdict of the cores. It notes what each hand really sent and what the
 robot really said, and judges what the driver was told and what the arm did:
 
-1. a command moves the robot at most once, as its hand made it, in the order of (epoch, seq),
-   under a grant of that hand, and never older than the profile permits
+1. a command moves the robot at most once, as its hand made it, its deadman held, in the order of
+   (epoch, seq), under a grant of that hand that is on disk, and no older than the profile permits
 2. what the driver hears never goes back in (epoch, seq)
 3. the state rises by the rows of `safety.interlock.RAISES` alone, one transition after another
 4. every rung of the silence ladder is reached at its nanosecond on the robot's clock, or at the
@@ -24,7 +24,7 @@ import msgspec
 from safety.driver import Servo
 from safety.gate import Session, Verdict
 from safety.interlock import RAISES, Transition
-from safety.messages import Command, StateHead
+from safety.messages import DEADMAN, Command, StateHead
 from safety.profile import LADDERS, MS, Ladder, Profile
 from safety.state import Cause, State
 from tests.world.standstill import Standstill
@@ -57,6 +57,7 @@ class Sent(NamedTuple):
     console: str
     tick: int
     setpoint: bytes
+    held: bool  # the deadman
 
 
 class Witness:
@@ -83,7 +84,9 @@ class Witness:
         """Note what a hand has sent."""
         command = _COMMANDS.expect(data, Command)
         key = command.epoch, command.arm, command.seq
-        self._sent[key] = Sent(console, command.tick_echo, command.setpoint)
+        self._sent[key] = Sent(
+            console, command.tick_echo, command.setpoint, bool(command.flags & DEADMAN)
+        )
         owner = self._owners.setdefault(command.epoch, console)
         if owner != console:
             raise self._violation(f"{owner} and {console} both speak in epoch {command.epoch}")
@@ -110,6 +113,7 @@ class Witness:
                 self._learn(record.loop_ns, record.t_ns)
             if record.verdict in _GOOD:
                 self._heard_ns = record.t_ns
+        self._judge_deadman(records)
         permitted = self._state
         for transition in transitions:
             self._judge_transition(transition)
@@ -158,9 +162,24 @@ class Witness:
                 f"{_named(record)} of epoch {key[0]} moved the robot after {last}"
             )
         self._moved[record.arm] = key
+        if not sent.held:
+            raise self._violation(f"{_named(record)} moved the robot, its deadman up")
+        if session.epoch > self._world.robot.stored.epoch:
+            raise self._violation(f"{_named(record)} of an epoch that is not on disk")
         if permitted < State.DEGRADED:
             raise self._violation(f"{_named(record)} moved the robot in {permitted.name}")
         self._judge_age(record, sent, now_ns)
+
+    def _judge_deadman(self, records: list[Judged]) -> None:
+        """See that a robot of one arm does not stay in motion once its deadman is up."""
+        interlock = self._world.robot.agent.interlock
+        if not records or records[-1].verdict is not Verdict.ADMITTED or self._session is None:
+            return
+        last = records[-1]
+        sent = self._sent.get((self._session.epoch, last.arm, last.seq))
+        alone = len(self._world.simulator.arms) == 1
+        if alone and sent and not sent.held and interlock.state >= State.DEGRADED:
+            raise self._violation(f"{interlock.state.name} after {_named(last)}, its deadman up")
 
     def _judge_age(self, record: Judged, sent: Sent, now_ns: int) -> None:
         """Judge a command by the time at which the robot said what its hand had seen."""

@@ -24,14 +24,14 @@ from teleop.console.operator import OperatorSettings
 from teleop.console.script import SCRIPTS, Path
 from teleop.robot.agent import RobotSettings
 from teleop.session.authority import Authority
-from teleop.sim.arm import Dynamics
+from tests.world.box import Box
 from tests.world.console import Console
 from tests.world.desk import Desk
 from tests.world.process import Process
 from tests.world.relay import RelayProcess
 from tests.world.rig import NODE, ROBOT, SIGNER
 from tests.world.robot import Robot
-from tests.world.simulator import Build, Simulator, points
+from tests.world.simulator import POINT, Model, Simulator
 from tests.world.wire import US, Wire
 from tests.world.witness import Witness
 from transport.wire.codec import encode
@@ -62,7 +62,8 @@ class World:
     ----------
     seed : fixes everything
     relays, arms, nodes : how many
-    build, arm_lag_s : makes the arms; by how much such an arm trails its setpoint
+    wired : names of wired emergency stops
+    model : what kind of arm
 
     Attributes
     ----------
@@ -78,9 +79,9 @@ class World:
         nodes: int = 1,
         simulated: bool = True,
         ceilings: dict[str, str] | None = None,
+        wired: tuple[str, ...] = (),
         limits: Limits | None = None,
-        build: Build = points,
-        arm_lag_s: float = Dynamics().lag_s,
+        model: Model = POINT,
     ) -> None:
         self.seed = seed
         self.rng = random.Random(seed)
@@ -89,18 +90,22 @@ class World:
         self._queue: list[tuple[int, int, Callable[..., object], tuple[object, ...]]] = []
         self._count = 0
         self._keys = 100
-        self.arm_lag_s = arm_lag_s
-        self.brake_m_s2 = 8.0
         settings = RobotSettings(
-            name=ROBOT, arms=arms, ceilings=ceilings or {}, limits=limits or Limits()
+            name=ROBOT,
+            arms=arms,
+            ceilings=ceilings or {},
+            limits=limits or Limits(),
+            estops=wired,
         )
+        self.brake_m_s2 = settings.limits.brake_m_s2
         self.witness = Witness(self)
         self.consoles: dict[str, Console] = {}
-        self.simulator = Simulator(self, arms, simulated=simulated, build=build)
+        self.simulator = Simulator(self, arms, simulated=simulated, model=model)
         self.signers = {node: key.public_key() for node, key in SIGNERS.items()}
         self.robot = Robot(self, settings, self.signers, boot=7)
         self.desks = [Desk(self, node, SIGNERS[node]) for node in list(SIGNERS)[:nodes]]
         self.relays = [RelayProcess(self, path) for path in range(1, relays + 1)]
+        self.boxes = {name: Box(self, name) for name in wired}
         self._connect()
 
     def _connect(self) -> None:
