@@ -10,9 +10,9 @@ From setpoint to torque
    7 steps. Nothing is extrapolated.
 2. Within the joints' speeds the reference is the smooth path, untouched. What leaps is followed at
    `RATES` and `DECELERATIONS`, by the largest speed from which it can still stop in time.
-3. PD against the reference, with gravity and Coriolis forces compensated, no more than the drive
-   gives. The speed fed forward is the setpoint's own as far as the path bears it out, else the
-   path's: a speed that is said of a setpoint that stands moves nothing.
+3. PD against the reference, with gravity and Coriolis forces compensated and a ramp's acceleration
+   fed forward; no more than the drive gives. The speed fed forward is the setpoint's own as far as
+   the path bears it out, else the path's: what is said of a setpoint that stands moves nothing.
 
 Stops are ramps of the reference: all joints slow down together, so the tip stays on its path.
 A brake is a lock with the drive's torque as its strength: it closes under the load it finds, holds
@@ -147,7 +147,8 @@ class State(NamedTuple):
     path : (AXES,) float64, their average, one step ago
     reference, rate : (AXES,) float64, where the arm shall be, and how fast that moves
     trend : (AXES,) float64, the rate, changing no faster than a joint can
-    fed : (AXES,) float64, the speed that is fed forward
+    fed, pushed : (AXES,) float64, speed and acceleration that are fed forward; the latter on ramps
+        alone, for a path's is as rough as its setpoints come
     lock : (DOFS,) float64, where the brakes hold
     """
 
@@ -158,6 +159,7 @@ class State(NamedTuple):
     rate: Array
     trend: Array
     fed: Array
+    pushed: Array
     lock: Array
 
 
@@ -182,6 +184,7 @@ class Drives:
             rate=np.zeros(AXES),
             trend=np.zeros(AXES),
             fed=np.zeros(AXES),
+            pushed=np.zeros(AXES),
             lock=q.copy(),
         )
         self._target = np.zeros(AXES)
@@ -225,7 +228,7 @@ class Drives:
             return False
         if self.mode is Mode.FOLLOWING:
             self.is_limited = follow(self._state, self._target, self._speed, self._is_said)
-        elif slow(self._state):
+        elif slow(self._state) and self.mode is not Mode.STANDING:
             self._steps_at_rest += 1
         saturated = track(self._state, q, qd, bias, out)
         self.saturated_steps = self.saturated_steps + 1 if saturated else 0
@@ -278,8 +281,8 @@ def _approach(state: State, axis: int, path: float, moved: float, ahead: float) 
     change = DECELERATIONS[axis] * STEP_S
     needed = (path - reference) / STEP_S
     rough = _ROUGH_STEPS * change + _ROUGH_SHARE * abs(trend)
-    lags = abs(needed) > RATES[axis] or abs(needed - trend) > rough
-    lags = lags or abs(needed - moved) > change  # it would pass by
+    passes_by = abs(needed - moved) > change
+    lags = bool(passes_by or abs(needed) > RATES[axis] or abs(needed - trend) > rough)
     if lags:
         # The speed, relative to the path's, from which it stops on the path in whole steps.
         way, half = (needed - moved) * STEP_S, 0.5 * change
@@ -287,9 +290,11 @@ def _approach(state: State, axis: int, path: float, moved: float, ahead: float) 
         wish = min(RATES[axis], max(-RATES[axis], moved + math.copysign(closing, way)))
         rate = min(state.rate[axis] + change, max(state.rate[axis] - change, wish))
         state.reference[axis] = reference + rate * STEP_S
+        state.pushed[axis] = (rate - state.rate[axis]) / STEP_S
         state.rate[axis] = state.fed[axis] = rate
     else:
         state.reference[axis], state.rate[axis], state.fed[axis] = path, needed, ahead
+        state.pushed[axis] = 0.0
     state.trend[axis] = min(trend + change, max(trend - change, state.rate[axis]))
     return lags
 
@@ -304,6 +309,7 @@ def slow(state: State) -> bool:
     for axis in range(AXES):
         rate = share * state.rate[axis]
         state.reference[axis] += 0.5 * (state.rate[axis] + rate) * min(STEP_S, left_s)
+        state.pushed[axis] = (rate - state.rate[axis]) / STEP_S
         state.rate[axis] = state.trend[axis] = state.fed[axis] = rate
     return left_s == 0.0
 
@@ -313,9 +319,10 @@ def track(state: State, q: Array, qd: Array, bias: Array, out: Array) -> bool:
     """Write the torques that follow the reference; tell whether a joint asks for too much."""
     saturated = False
     for drive in range(DOFS):
-        where, fast = _wanted(state, drive)
+        where, fast, push = _wanted(state, drive)
         torque = (
             bias[drive]
+            + INERTIA[drive] * push
             + STIFFNESS[drive] * (where - q[drive])
             + DAMPING[drive] * (fast - qd[drive])
             + _FRICTION[drive] * fast
@@ -332,11 +339,11 @@ def track(state: State, q: Array, qd: Array, bias: Array, out: Array) -> bool:
 def close(state: State, q: Array, bias: Array) -> None:
     """Close the brakes under the load they find, where joints stand; fingers keep their grip."""
     for drive in range(DOFS):
-        where, _ = _wanted(state, drive)
+        where, _, _ = _wanted(state, drive)
         load = bias[drive] if drive < JOINTS else STIFFNESS[drive] * (where - q[drive])
         state.lock[drive] = q[drive] + load / STIFFNESS[drive]
     for axis in range(AXES):
-        state.rate[axis] = state.trend[axis] = state.fed[axis] = 0.0
+        state.rate[axis] = state.trend[axis] = state.fed[axis] = state.pushed[axis] = 0.0
 
 
 @jit
@@ -352,8 +359,8 @@ def brake(state: State, q: Array, qd: Array, out: Array) -> None:
 
 
 @jit
-def _wanted(state: State, drive: int) -> tuple[float, float]:
-    """Give where a drive shall be and how fast: each finger opens by half of the jaw."""
+def _wanted(state: State, drive: int) -> tuple[float, float, float]:
+    """Give a drive's position, speed and acceleration: each finger opens by half of the jaw."""
     if drive < JOINTS:
-        return state.reference[drive], state.fed[drive]
-    return 0.5 * state.reference[JAW], 0.5 * state.fed[JAW]
+        return state.reference[drive], state.fed[drive], state.pushed[drive]
+    return 0.5 * state.reference[JAW], 0.5 * state.fed[JAW], 0.5 * state.pushed[JAW]

@@ -262,7 +262,7 @@ def test_the_plain_functions_give_the_same_bits_as_the_compiled_ones():
         drive.State(
             *(
                 np.random.default_rng(4).normal(0.0, 0.01, shape)
-                for shape in ((TAPS, AXES), (TAPS, AXES), AXES, AXES, AXES, AXES, AXES, DOFS)
+                for shape in ((TAPS, AXES), (TAPS, AXES), *(AXES,) * 6, DOFS)
             )
         )
         for _ in range(2)
