@@ -62,6 +62,10 @@ Policies = Annotated[
     Meta(description='sources with a policy each: "none", "degraded" or "hold"'),
 ]
 
+Estops = Annotated[
+    tuple[Name, ...], Meta(max_length=16, description="at most 16 names of wired emergency stops")
+]
+
 
 class Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A table of node.toml."""
@@ -114,6 +118,7 @@ class Robot(Section, frozen=True, kw_only=True):
     limits: Limits = Limits()
     shape: ShapeSettings = ShapeSettings()
     ceilings: Policies = {}
+    estops: Estops = ()
 
 
 class Sim(Section, frozen=True, kw_only=True):
@@ -284,6 +289,11 @@ def _same_device(config: NodeConfig) -> str:
     return next((repr(name) for name in devices if devices.count(name) > 1), "")
 
 
+def _two_policies(config: NodeConfig) -> str:
+    both = [name for name in config.robot.estops if name in config.robot.ceilings]
+    return f"{both[0]!r} in both" if both else ""
+
+
 def _simulator_elsewhere(config: NodeConfig) -> str:
     listen = config.robot.driver_listen
     return repr(listen) if config.robot.driver != "external" and listen != "unix" else ""
@@ -296,6 +306,7 @@ CHECKS: Final = (
     ),
     *(Check(key, "a port of its own", partial(_twice, key)) for key in LISTENERS),
     Check("robot.name", "no device name of relay, session or signer", _same_device),
+    Check("robot.estops", "sources that robot.ceilings does not name", _two_policies),
     Check("robot.driver_listen", '"unix" for the simulator', _simulator_elsewhere),
     Check("metrics.listen", "a loopback address, because the page asks no key", _beyond_loopback),
 )

@@ -168,6 +168,7 @@ def _robotd(config: NodeConfig, process: ProcessSettings) -> RobotdSettings:
             limits=robot.limits,
             shape=robot.shape,
             ceilings=dict(robot.ceilings),
+            estops=robot.estops,
         ),
         links=(_link(config, robot.link, config.relay.robot, robot.name),),
         keys=str(config.keys_dir),

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from safety.clamp import Rule
 from safety.driver import VALID_FOR_US, Measure, Servo
+from safety.estop import Button
 from safety.gate import Verdict
 from safety.grant import Acceptance, Boot, Revoke, Role, public_point
 from safety.limits import Limits
@@ -22,7 +23,7 @@ from teleop.robot.fixture import HalfSpace, ShapeSettings
 from tests.world.rig import NODE, ROBOT, SIGNER, START_NS, STRANGER, Rig, p256
 from transport.wire.codec import encode
 from transport.wire.messages import encode_hop
-from transport.wire.vector import ORIGIN, Setpoint, pack_setpoint
+from transport.wire.vector import ORIGIN, Setpoint, pack_setpoint, unpack_setpoint, unpack_twist
 
 LIMITS = Limits()
 CEILINGS = {"watchdogd": "hold", "visiond": "degraded", "relayd1": "none"}
@@ -897,6 +898,276 @@ def test_what_is_no_measurement_of_an_arm_we_have_is_counted():
     pose = pack_setpoint(ORIGIN)
     rig.agent.receive_driver(Measure(32, 1, 1, 1, 5, b"", pose, bytes(48), 0), rig.now_ns)
     assert rig.agent.drive.refused == 2
+
+
+def test_a_driver_that_repeats_one_measurement_under_way_holds_within_50_ms():
+    rig = Rig().to_engaged()
+    rig.run(30, move=lambda ms: ORIGIN._replace(x=5e-5 * ms))
+    rig.obeys = False
+    frozen_ns = rig.now_ns
+    rig.run(80, move=lambda ms: ORIGIN._replace(x=0.0015 + 5e-5 * ms))
+    [(state, cause, at_ns)] = [(t.new, t.cause, t.t_ns - frozen_ns) for t in rig.transitions]
+    assert (state, cause) == (State.HOLD, Cause.DRIVER_FROZEN)
+    assert at_ns <= 50 * MS
+    rig.run(300)
+    assert rig.state is State.HOLD, "until it sees, and then latched"
+    rig.obeys = True
+    rig.run(20)
+    rig.release()
+    rig.cycle_clutch()
+    rig.run(2)
+    assert rig.state is State.ARMED
+
+
+def test_a_driver_that_says_one_measurement_again_and_again_is_silent():
+    rig = Rig().to_engaged()
+    tick, measured_ns = rig.agent.arms[0].driver_tick, rig.now_ns
+    rig.measures = False
+    for _ in range(40):
+        rig.run(1)
+        rig.measure(driver_tick=tick)
+    assert [(t.cause, t.t_ns - measured_ns) for t in rig.transitions] == [
+        (Cause.DRIVER_SILENT, MEASURE_NS_MAX + 1)
+    ]
+
+
+# Coming to rest ----------------------------------------------------------------------------------
+
+
+def to_speed(rig, m_s=0.2):
+    """The hand moves evenly, after a gentle start."""
+    start = rig.at.x
+    rig.run(100, move=lambda ms: ORIGIN._replace(x=start + m_s * (ms * 1e-3) ** 2 * 5))
+    assert rig.state is State.ENGAGED
+
+
+def test_a_hold_comes_to_rest_by_deadlines_of_its_own_within_its_way_and_time():
+    rig = Rig(ceilings=CEILINGS).to_engaged()
+    to_speed(rig)
+    rig.driver.clear()
+    held_ns, held = rig.now_ns, rig.setpoint()
+    rig.agent.receive_guard("watchdogd", ceiling(State.HOLD), rig.now_ns)
+    rig.drain()
+    assert rig.state is State.HOLD
+    rig.run(160, says=False)
+    heard = [(asked.t_ns, unpack_setpoint(asked.message.setpoint)) for asked in rig.servos]
+    moving = [(t, pose) for t, pose in heard if pose != heard[-1][1]]
+    assert 0.0 < heard[-1][1].x - held.x <= travel(0.2)
+    assert moving[-1][0] - held_ns <= 150 * MS
+    assert all(b[0] - a[0] <= MS for a, b in pairwise(moving)), "every millisecond"
+    xs = [pose.x for _, pose in heard]
+    assert all(c - b <= b - a + 1e-12 for a, b, c in zip(xs, xs[1:], xs[2:], strict=False))
+
+
+def test_a_released_deadman_and_an_open_clutch_come_to_rest_too():
+    for let_go in (0, Flags.DEADMAN | Flags.CLUTCH):
+        rig = Rig().to_engaged()
+        to_speed(rig)
+        left = rig.setpoint()
+        rig.hand["flags"] = let_go
+        rig.run(100)
+        assert 0.0 < rig.setpoint().x - left.x <= travel(0.2)
+        here = rig.setpoint()
+        rig.run(20)
+        assert rig.setpoint() == here
+
+
+def test_the_drives_are_told_how_fast_a_braking_setpoint_is():
+    rig = Rig(ceilings=CEILINGS).to_engaged()
+    to_speed(rig)
+    rig.agent.receive_guard("watchdogd", ceiling(State.HOLD), rig.now_ns)
+    rig.run(100)
+    last = {
+        unpack_setpoint(a.message.setpoint): unpack_twist(a.message.velocity) for a in rig.servos
+    }
+    told = [(pose.x, twist.vx) for pose, twist in list(last.items())[-10:]]
+    assert told[-1][1] == 0.0
+    assert all(b[1] <= a[1] for a, b in pairwise(told))
+    assert told[0][1] > 0.0
+
+
+def test_pressing_again_while_it_brakes_begins_where_it_is():
+    rig = Rig().to_engaged()
+    to_speed(rig)
+    rig.release()
+    rig.run(5)
+    rig.press()
+    rig.run(1)
+    assert rig.state is State.ENGAGED
+    path = [rig.setpoint().x]
+    start = rig.at
+    for ms in range(1, 40):
+        rig.run(1, move=lambda _, ms=ms: start._replace(x=start.x + 5e-5 * ms))
+        path.append(rig.setpoint().x)
+    assert max(abs(b - a) for a, b in pairwise(path)) <= 0.2e-3
+    assert rule(rig) is Rule.NONE
+
+
+def test_a_braking_setpoint_stays_out_of_a_fixture():
+    wall = HalfSpace(name="wall", point_m=(0.012, 0.0, 0.0), normal=(-1.0, 0.0, 0.0))
+    rig = Rig(ceilings=CEILINGS, shape=ShapeSettings(fixtures=(wall,)))
+    rig.to_engaged()
+    to_speed(rig, 0.1)
+    rig.agent.receive_guard("watchdogd", ceiling(State.HOLD), rig.now_ns)
+    rig.run(150)
+    assert rig.setpoint().x < 0.012
+
+
+def test_a_fixture_that_holds_the_tip_back_is_named():
+    wall = HalfSpace(name="wall", point_m=(0.002, 0.0, 0.0), normal=(-1.0, 0.0, 0.0))
+    rig = Rig(shape=ShapeSettings(fixtures=(wall,))).to_engaged()
+    rig.run(300, move=lambda ms: ORIGIN._replace(x=1e-5 * ms))
+    state = rig.agent.arms[0].state(rig.now_ns)
+    assert (state.rule, state.fixture) == (Rule.FIXTURE, 1)
+    assert unpack_setpoint(state.requested).x == pytest.approx(0.00299)
+    assert rig.setpoint().x < 0.002
+
+
+# Its own lateness --------------------------------------------------------------------------------
+
+
+def stand_still(rig, ms):
+    """The process does nothing for so long; then its shell hears what waits, and looks."""
+    rig.agent.next_deadline_ns(rig.now_ns)
+    rig.now_ns += ms * MS
+    rig.measure()
+    rig.agent.handle_deadline(rig.now_ns)
+    rig.drain()
+
+
+def test_a_loop_that_was_late_holds_as_soon_as_it_runs_again():
+    rig = Rig().to_engaged()
+    rig.run(20)
+    stand_still(rig, 16)
+    assert rig.path()[0] == (State.HOLD, Cause.SELF_LATE)
+    rig.run(1)
+    assert rig.state is State.DEGRADED, "brief: resumed"
+
+
+def test_a_loop_that_was_a_little_late_does_not():
+    rig = Rig().to_engaged()
+    rig.run(20)
+    stand_still(rig, 9)
+    assert Cause.SELF_LATE not in [cause for _, cause in rig.path()]
+
+
+def test_after_a_pause_of_half_a_second_the_hold_is_latched():
+    rig = Rig().to_engaged()
+    rig.run(20)
+    stand_still(rig, 500)
+    assert rig.path() == [(State.HOLD, Cause.SELF_LATE)]
+    rig.run(300)
+    assert rig.state is State.HOLD
+    assert rig.cause is Cause.LATCHED
+
+
+def test_a_loop_that_is_late_while_nothing_moves_is_no_matter():
+    rig = Rig().to_armed()
+    rig.run(20)
+    stand_still(rig, 12)
+    assert Cause.SELF_LATE not in [cause for _, cause in rig.path()]
+
+
+# Wired emergency stops ---------------------------------------------------------------------------
+
+
+def wired(rig, button, ms, *, cut=False):
+    """A box at the robot's guard, and everything else as ever."""
+    for _ in range(ms):
+        rig.run(1)
+        token = button.to_send(rig.now_ns)
+        if token is not None and not cut:
+            rig.agent.receive_guard("pillar", token, rig.now_ns)
+            rig.drain()
+
+
+def with_button():
+    rig, button = Rig(estops=("pillar",)), Button("pillar", ROBOT)
+    rig.measure()
+    rig.grant()
+    wired(rig, button, 60)
+    rig.press()
+    wired(rig, button, 2)
+    assert rig.state is State.ENGAGED
+    rig.path()
+    return rig, button
+
+
+def test_nothing_arms_before_a_wired_stop_was_heard():
+    rig = Rig(estops=("pillar",))
+    rig.measure()
+    rig.grant()
+    rig.run(300)
+    assert rig.state is State.IDLE
+
+
+def test_a_cut_cable_is_a_protective_stop_after_20_ms():
+    rig, button = with_button()
+    wired(rig, button, 5)
+    heard_ns = rig.agent._ceilings._held["pillar"].expires_ns - 20 * MS
+    wired(rig, button, 25, cut=True)
+    assert [(t.new, t.cause, t.t_ns - heard_ns) for t in rig.transitions] == [
+        (State.PROTECTIVE_STOP, Cause.TOKEN_LOST, 20 * MS)
+    ]
+    wired(rig, button, 20)
+    assert rig.state is State.PROTECTIVE_STOP, "left at the bedside only"
+    assert rig.agent.bedside(Bedside(20, "reset"), rig.now_ns)
+
+
+def test_a_pressed_button_is_an_estop_at_once_and_its_acknowledgement_an_event():
+    rig, button = with_button()
+    wired(rig, button, 5)
+    button.read(down=True)
+    pressed_ns = rig.now_ns
+    wired(rig, button, 3)
+    [stop] = rig.transitions
+    assert stop.new is State.ESTOP
+    assert stop.t_ns - pressed_ns <= 10 * MS
+    button.acknowledged(State(told(rig, Event)[-1].new))
+    button.read(down=False)
+    assert not button.is_pressed
+
+
+def test_a_token_of_somebody_else_keeps_nothing_alive():
+    rig, button = with_button()
+    token = Button("pillar", ROBOT).to_send(0)
+    for _ in range(25):
+        rig.run(1)
+        assert not rig.agent.receive_guard("visiond", token, rig.now_ns)
+    assert rig.state is State.PROTECTIVE_STOP
+    assert button.is_pressed is False
+
+
+# Forgers -----------------------------------------------------------------------------------------
+
+
+def test_forged_commands_and_stops_are_counted_and_told_and_stop_nothing():
+    rig = Rig().to_engaged()
+    rig.told.clear()
+    for ms in range(100):
+        rig.run(1)
+        for _ in range(5):
+            rig.say(key=bytes(32), flags=Flags.ESTOP, seq=rig.seq[0] + 1)
+            rig.seq[0] -= 1
+        assert rig.state is State.ENGAGED, ms
+    alarms = told(rig, Event)
+    assert [(e.old, e.new, e.cause) for e in alarms] == [
+        (State.ENGAGED, State.ENGAGED, Cause.FORGERY)
+    ], "once a second"
+    assert rig.count(Verdict.TAG) == 500
+    rig.say(flags=Flags.ESTOP)
+    assert rig.state is State.ESTOP, "a keyed one stops at once"
+
+
+def test_nine_forged_commands_in_a_second_are_counted_only():
+    rig = Rig().to_engaged()
+    rig.told.clear()
+    for _ in range(20):
+        rig.run(115)
+        rig.say(key=bytes(32), seq=rig.seq[0] + 1)
+        rig.seq[0] -= 1
+    assert not told(rig, Event)
+    assert rig.count(Verdict.TAG) == 20
 
 
 # Energy ------------------------------------------------------------------------------------------

@@ -266,3 +266,12 @@ def test_a_fixture_that_is_none_is_refused_in_words(good, bad, words):
 def test_a_fence_that_is_inside_out_is_refused_in_words():
     with pytest.raises(ConfigError, match="corner_m_min"):
         parse("[robot.limits]\ncorner_m_min = [0.3, 0.0, 0.0]\n")
+
+
+def test_a_wired_stop_has_one_policy_and_a_name():
+    assert parse('[robot]\nestops = ["pillar"]\n').robot.estops == ("pillar",)
+    both = '[robot]\nestops = ["pillar"]\n[robot.ceilings]\npillar = "hold"\n'
+    with pytest.raises(ConfigError, match="'pillar' in both"):
+        parse(both)
+    with pytest.raises(ConfigError, match=r"robot\.estops"):
+        parse('[robot]\nestops = ["Not A Name"]\n')

@@ -1,5 +1,7 @@
 """When a hand may move the robot and when no longer: every bound to the nanosecond."""
 
+from itertools import pairwise
+
 import pytest
 
 from safety.messages import Flags
@@ -48,6 +50,19 @@ def test_a_hand_that_comes_with_the_deadman_pressed_arms_nothing():
     assert rig.state is State.IDLE
 
 
+def test_a_deadman_that_was_pressed_from_the_start_is_named():
+    rig = Rig()
+    rig.measure()
+    rig.grant()
+    rig.press()
+    rig.run(5)
+    assert (rig.state, rig.cause) == (State.IDLE, Cause.DEADMAN_STUCK)
+    assert rig.verified().cause == Cause.DEADMAN_STUCK
+    rig.release()
+    rig.run(1)
+    assert (rig.state, rig.cause) == (State.ARMED, Cause.ALIGNED)
+
+
 def test_a_hand_turned_by_more_than_five_degrees_arms_nothing():
     rig = Rig()
     rig.measure()
@@ -55,7 +70,7 @@ def test_a_hand_turned_by_more_than_five_degrees_arms_nothing():
     s = 0.0463  # sin(5.3° / 2)
     rig.at = Setpoint(0.0, 0.0, 0.0, (1 - s * s) ** 0.5, s, 0.0, 0.0, 0.0)
     rig.run(50)
-    assert rig.state is State.IDLE
+    assert (rig.state, rig.cause) == (State.IDLE, Cause.MISALIGNED)
     s = 0.0427  # sin(4.9° / 2)
     rig.at = Setpoint(0.0, 0.0, 0.0, (1 - s * s) ** 0.5, s, 0.0, 0.0, 0.0)
     rig.run(1)
@@ -182,6 +197,67 @@ def test_commands_that_come_too_late_are_no_sign_of_life_and_name_the_cause():
     loop_ns = next(t.t_ns for t in rig.transitions if t.new is State.HOLD)
     assert rig.cause is Cause.LATE
     assert loop_ns - heard_ns <= 45 * MS, "hold above the floor, then 20 ms of silence"
+
+
+# Loss ---------------------------------------------------------------------------------------------
+
+
+def lose(rig, one_in, ms, first=0):
+    """Of so many commands one is lost."""
+    for n in range(first, first + ms):
+        rig.wait(rig.now_ns + MS)
+        rig.measure()
+        command = rig.command()
+        if n % one_in:
+            rig.agent.receive(command, rig.now_ns)
+        rig.drain()
+
+
+def test_one_command_in_ten_lost_is_degraded_within_a_second_and_named():
+    rig = Rig().to_engaged()
+    begun_ns = rig.now_ns
+    lose(rig, 10, 1000)
+    [fall] = rig.transitions
+    assert (fall.new, fall.cause) == (State.DEGRADED, Cause.LOSS)
+    assert fall.t_ns - begun_ns <= 1000 * MS
+    rig.run(700)
+    assert rig.state is State.DEGRADED, "more than half of the limit is still in the last second"
+    rig.run(400)
+    assert rig.state is State.ENGAGED
+
+
+def test_one_command_in_a_hundred_lost_is_counted_only():
+    rig = Rig().to_engaged()
+    lose(rig, 100, 3000)
+    assert rig.path() == []
+    assert rig.agent.gate.session.windows[0].counts().missing == 30
+
+
+def test_a_burst_is_the_ladders_and_one_hole():
+    rig = Rig().to_engaged()
+    for _ in range(60):
+        rig.command()
+    rig.run(300)
+    assert rig.path() == []
+
+
+def test_under_loss_a_press_engages_no_higher_than_degraded():
+    rig = Rig().to_armed()
+    lose(rig, 8, 1000, first=1)
+    rig.press()
+    lose(rig, 8, 100, first=1)
+    assert rig.path()[-1] == (State.DEGRADED, Cause.PRESSED)
+
+
+def test_degraded_does_not_flicker_more_than_once_a_second():
+    """A link whose gaps come every 250 ms: the recovery time alone would flicker four times."""
+    rig = Rig().to_engaged()
+    for _ in range(40):
+        rig.run(240)
+        fall_silent(rig, 6)
+    rises = [t.t_ns for t in rig.transitions if t.new is State.ENGAGED]
+    assert len(rises) >= 5
+    assert min(b - a for a, b in pairwise(rises)) >= 1000 * MS
 
 
 # Coming back -------------------------------------------------------------------------------------

@@ -22,6 +22,7 @@ from safety.profile import MS, Profile
 from safety.seal import seal
 from safety.state import Cause, State
 from teleop.robot.agent import Agent, Judged, Persist, RobotSettings, To
+from teleop.robot.fixture import ShapeSettings
 from teleop.sim.arm import HOME
 from transport.wire.codec import Registry
 from transport.wire.vector import Setpoint, pack_setpoint, unpack_setpoint
@@ -61,12 +62,19 @@ class Rig:
         epoch_max: int = 0,
         ceilings: dict[str, str] | None = None,
         limits: Limits | None = None,
+        shape: ShapeSettings | None = None,
+        estops: tuple[str, ...] = (),
         boot: int = 7,
         simulated: bool = True,
     ) -> None:
         self.now_ns = START_NS
         self.settings = RobotSettings(
-            name=ROBOT, arms=arms, limits=limits or Limits(), ceilings=ceilings or {}
+            name=ROBOT,
+            arms=arms,
+            limits=limits or Limits(),
+            shape=shape or ShapeSettings(),
+            ceilings=ceilings or {},
+            estops=estops,
         )
         self.key = p256(boot)
         signers = {NODE: SIGNER.public_key()}
