@@ -25,7 +25,8 @@ demo: $(STAMP) ## run a whole node with a simulated robot, and show how to reach
 	@exec $(BIN)/trocar demo $(ARGS)
 
 test: $(STAMP) ## run every test
-	@exec $(BIN)/pytest $(ARGS)
+	@$(BIN)/python -m teleop.node.kernels # compiled once: no test shall wait for that
+	exec $(BIN)/pytest $(ARGS)
 
 check: $(STAMP) ## format, lint, types, floors: what CI asks of a change
 	@$(BIN)/ruff format --check .

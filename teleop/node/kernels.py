@@ -8,13 +8,14 @@ is slower, not wrong.
 from __future__ import annotations
 
 import subprocess
+import sys
 from collections.abc import Callable, Iterable
 from typing import Final
 
 from teleop.control import cache
 from teleop.node import child
-from teleop.node.noded import Report
-from teleop.node.processes import Process
+from teleop.node.noded import Report, in_words
+from teleop.node.processes import PROCESSES, Process
 
 #: The word of the report that takes its time.
 COMPILE: Final = "compile"
@@ -40,6 +41,11 @@ def compile_all(rows: Iterable[Process], tell: Callable[[Report], None]) -> None
         cache.mark_whole()
 
 
+def _say(report: Report) -> None:
+    sys.stdout.write(f"{in_words(report)}\n")
+    sys.stdout.flush()
+
+
 def _start(module: str) -> subprocess.Popen[str]:
     return subprocess.Popen(
         child.python("-c", _PROGRAM, module),
@@ -58,3 +64,7 @@ def _words_of(compiler: subprocess.Popen[str]) -> str:
     except subprocess.TimeoutExpired:
         compiler.kill()
         return compiler.communicate()[1][-LAST_WORDS_CHARS:]
+
+
+if __name__ == "__main__":
+    compile_all(PROCESSES, _say)
