@@ -25,7 +25,7 @@ from bench.join import Fate
 from bench.netem import ladder, namespace, results
 from bench.netem.profile import Profile
 from bench.netem.replay import Replay
-from bench.netem.stage import SCALE, SCRIPT, WanStage
+from bench.netem.stage import SCALE, SCRIPT, WanStage, warm
 from bench.netem.trace import DOWN, UP, Figures, Head, Trace, TraceFault, figures, write
 from bench.readings import Window
 from bench.report import Report, host, now_utc, sentinel_table, steal_condition
@@ -94,6 +94,7 @@ def run(course: Course, console: Console, json: Path | None, trace: Path | None)
         course = course._replace(link="udp")
     network = course.network
     console.print(f"{course.label}: {network.words}; {course.seconds:g} s, seed {course.seed}")
+    warm(console.print)
     with tempfile.TemporaryDirectory(prefix="trocar-bench-", dir=SHM) as directory:
         with Sentinel(Path(directory)) as sentinel:
             sentinel.wait_ticking()

@@ -77,12 +77,13 @@ def recording(tapes: Mapping[str, Tape], window: Window) -> Recording:
     """
     intended: dict[Key, int] = {
         (arm, seq): t_intended_ns
-        for t_intended_ns, _, arm, seq in tapes["sent"].records
+        for t_intended_ns, arm, seq in tapes["sent"].columns("t_intended_ns", "arm", "seq")
         if window.holds(t_intended_ns)
     }
     if not intended:
         raise Spoiled("the console sent no command in the window")
-    trips = [line[1] for line in tapes["ack"].records if window.holds(line[0])]
+    acks = tapes["ack"].columns("t_ns", "rtt_ns")
+    trips = [rtt_ns for t_ns, rtt_ns in acks if window.holds(t_ns)]
     slots = round((max(intended.values()) - min(intended.values())) / PERIOD_NS) + 1
     falls = [s for s in steps(tapes["event"]) if window.holds(s.t_ns)]
     return Recording(
@@ -95,7 +96,7 @@ def recording(tapes: Mapping[str, Tape], window: Window) -> Recording:
 
 def seen(command: Tape) -> Iterable[Seen]:
     """Yield what the gate did with each arrival."""
-    for _, arm, seq, verdict, _, t_called_ns in command.records:
+    for arm, seq, verdict, t_called_ns in command.columns("arm", "seq", "verdict", "t_called_ns"):
         fate = FATE_AT_ROBOT.get(gate.Verdict(verdict), Fate.REFUSED)
         if verdict == ADMITTED and t_called_ns:
             fate = Fate.APPLIED
@@ -110,8 +111,9 @@ def repaired(tapes: Mapping[str, Tape], window: Window) -> int:
     count as it follows from what each side recorded. What was done with it is not said here.
     """
     good = (gate.Verdict.ADMITTED, gate.Verdict.MERGED)
-    admitted = {line[2] for line in tapes["command"].records if line[3] in good}
-    known = {line[2] for line in tapes["command"].records} | {seq for _, seq in _let_go(tapes)}
+    judged = list(tapes["command"].columns("seq", "verdict"))
+    admitted = {seq for seq, verdict in judged if verdict in good}
+    known = {seq for seq, _ in judged} | {seq for _, seq in _let_go(tapes)}
     hand = tapes["hand"].records
     pedals: Mapping[int, tuple[int, ...]] = {h[1]: h[2:5] for h in hand}
     lost = [h[1] for h in hand if window.holds(h[0]) and h[1] not in known]
@@ -126,7 +128,7 @@ def repaired(tapes: Mapping[str, Tape], window: Window) -> int:
 
 def steps(event: Tape) -> list[Step]:
     """Return the robot's transitions."""
-    return [Step(*record[:4]) for record in event.records]
+    return [Step(*record) for record in event.columns("t_ns", "old", "new", "cause")]
 
 
 def crossings(packet: Tape) -> list[Crossing]:
@@ -137,7 +139,7 @@ def crossings(packet: Tape) -> list[Crossing]:
 def _let_go(tapes: Mapping[str, Tape]) -> dict[Key, Fate]:
     """Return the commands that the relay did not forward, by why."""
     found: dict[Key, Fate] = {}
-    for _, arm, seq, verdict in tapes["relay"].records:
+    for arm, seq, verdict in tapes["relay"].columns("arm", "seq", "verdict"):
         fate = FATE_AT_RELAY.get(relay.Verdict(verdict))
         if fate is not None:
             found[arm, seq] = fate

@@ -9,6 +9,7 @@ that a run may be longer than they are.
 from __future__ import annotations
 
 import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -21,11 +22,13 @@ from bench.netem.passage import FIFO
 from bench.netem.profile import Profile
 from bench.netem.proxyd import ProxydSettings
 from bench.netem.tund import TundSettings
-from bench.stage import RATE_HZ, Keys, Spoiled, Stage
+from bench.stage import RATE_HZ, TABLE, Keys, Spoiled, Stage
 from bench.variants import CONSOLE, RELAY, ROBOT, Place, Variant, Wiring
 from safety.state import State
 from teleop.console.operator import OperatorSettings
 from teleop.node.bedside import BedsideError, bedside
+from teleop.node.kernels import compile_all
+from teleop.node.noded import in_words
 from teleop.settings import NativedSettings, SessiondSettings
 from transport.io.clock import Skew
 from transport.io.link import LinkSettings
@@ -57,6 +60,15 @@ RINGS = {
     "packet": NETWORK,
 }
 """Ring by name, and whose it is."""
+
+
+def warm(tell: Callable[[str], None]) -> None:
+    """Have the kernels compiled that the node's processes look for: once on a machine.
+
+    A process that has to do so itself is not ready within a stage's patience.
+    """
+    names = ("robotd", "simd")
+    compile_all((TABLE[name] for name in names), lambda report: tell(in_words(report)))
 
 
 class Tape:
@@ -92,9 +104,12 @@ class Tape:
                 values[place] = undo(values[place]) if values[place] else 0
             self.records.append(tuple(values))
 
-    def lines(self) -> list[dict[str, int]]:
-        """Return the records by field name."""
-        return [dict(zip(self.fields, record, strict=True)) for record in self.records]
+    def columns(self, *names: str) -> Iterator[Record]:
+        """Yield these fields of every record, in this order: a ring may have, or get, others."""
+        if self.fields:
+            places = tuple(self.fields.index(name) for name in names)
+            for record in self.records:
+                yield tuple(record[place] for place in places)
 
     def _open(self) -> bool:
         try:

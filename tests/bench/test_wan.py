@@ -185,6 +185,7 @@ def leaves_nothing(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 @pytest.fixture(scope="module")
 def keys(tmp_path_factory: pytest.TempPathFactory) -> Keys:
+    stage.warm(print)
     return Keys(tmp_path_factory.mktemp("wan") / "keys")
 
 
