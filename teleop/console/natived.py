@@ -21,7 +21,7 @@ from teleop.console.hand import Device
 from teleop.console.keyboard import KeyboardHand
 from teleop.console.ledger import SLICES, Entry
 from teleop.console.operator import Lost, Operator, Refused, Seen
-from teleop.console.script import SCRIPTS, Person
+from teleop.console.script import FEET, SCRIPTS, Person, foot_off
 from teleop.settings import NativedSettings
 from transport.io.dialogue import Caller
 from transport.io.keys import Keyring
@@ -36,7 +36,8 @@ from transport.wire.messages import Attach
 
 #: Two minutes at 1 kHz: a bench reads it once, after the run.
 FLIGHT = 1 << 17
-FIELDS = ("t_intended_ns", "t_sent_ns", "arm", "seq")
+#: The hand is where it was read at `t_sent_ns`.
+FIELDS = ("t_intended_ns", "t_sent_ns", "arm", "seq", "clutch_id", "x_nm", "y_nm", "z_nm")
 ACK_FIELDS = ("t_ns", "rtt_ns", *SLICES)
 
 GAUGES = (
@@ -137,7 +138,8 @@ class Natived:
         """Take the hand that is wanted: a script, or the keys of a terminal."""
         self._keyboard: KeyboardHand | None = None
         if not settings.keys:
-            return Person(SCRIPTS[settings.script], now_ns)
+            foot = FEET.get(settings.script, foot_off)
+            return Person(SCRIPTS[settings.script], now_ns, foot)
         board = Board.attach(Mapping.open(Path(settings.keys)).view)
         self._keys = board.gauge("reads"), board.gauge("keys")
         self._keyboard = KeyboardHand(now_ns)
@@ -190,9 +192,16 @@ class Natived:
         data = self._operator.to_send(intended_ns, now_ns)
         if data is not None:
             self._link.send(data)
-            self._sent.append(intended_ns, now_ns, 0, self._operator.seq)
+            self._note(intended_ns, now_ns)
         pacer.advance(now_ns)
         self._alarm.set(pacer.next_ns)
+
+    def _note(self, intended_ns: int, now_ns: int) -> None:
+        """Record the command that has just been sent."""
+        hand, seq = self._operator.hand, self._operator.seq
+        assert hand is not None
+        x, y, z = (int(at * 1e9) for at in hand.setpoint[:3])
+        self._sent.append(intended_ns, now_ns, 0, seq, hand.clutch_id, x, y, z)
 
     def _settle(self, now_ns: int) -> None:
         """Release after the last command, hear what is still under way, and end."""

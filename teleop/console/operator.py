@@ -282,6 +282,12 @@ class Operator:
         """The newest command's number."""
         return self._seq
 
+    @property
+    def hand(self) -> Hand | None:
+        """The hand as the newest command of this session says it; None before any."""
+        newest = self._history[0]
+        return None if newest is None else newest[0]
+
     def next_event(self) -> Seen | Refused | Lost | Entry | None:
         """Take the oldest event."""
         return self._events.popleft() if self._events else None

@@ -1,9 +1,9 @@
 """What a scripted hand does: paths for its motion, and a person's sense for its pedals.
 
 A path is a function of time; its time runs only while the robot follows, so that a hold freezes
-the hand where it is, as a surgeon's would. `Person` presses and releases as a person does: waits
-for ARMED, presses, keeps pressing through a brief HOLD, and after a latched one lets go, cycles
-the clutch, aligns and presses again.
+the hand where it is, as a surgeon's would. So is what the foot does on the clutch. `Person` presses
+and releases the deadman as a person does: waits for ARMED, presses, keeps pressing through a brief
+HOLD, and after a latched one lets go, cycles the clutch, aligns and presses again.
 """
 
 from __future__ import annotations
@@ -18,6 +18,8 @@ from teleop.console.hand import Hand
 from transport.wire.vector import Setpoint
 
 Path = Callable[[float], tuple[float, float, float]]
+Foot = Callable[[float], bool]
+"""Whether the clutch is pressed, by the path's time, s."""
 
 
 def hold(_: float) -> tuple[float, float, float]:
@@ -31,14 +33,71 @@ def figure8(t_s: float) -> tuple[float, float, float]:
     return 0.010 * math.sin(phase), 0.005 * math.sin(2.0 * phase), 0.0
 
 
-def tremor(t_s: float) -> tuple[float, float, float]:
-    """Draw the figure of eight with a physiological tremor on it: 9 Hz, 0.2 mm in y and z, m."""
-    x, y, z = figure8(t_s)
-    phase = 2.0 * math.pi * 9.0 * t_s
-    return x, y + 0.0002 * math.sin(phase), z + 0.0002 * math.cos(phase) - 0.0002
+def shaking(hz: float) -> Path:
+    """Make the figure of eight with a tremor on it, 0.2 mm in y and z, m."""
+
+    def path(t_s: float) -> tuple[float, float, float]:
+        x, y, z = figure8(t_s)
+        phase = 2.0 * math.pi * hz * t_s
+        return x, y + 0.0002 * math.sin(phase), z + 0.0002 * math.cos(phase) - 0.0002
+
+    return path
 
 
-SCRIPTS: dict[str, Path] = {"hold": hold, "figure8": figure8, "tremor": tremor}
+def chord(t_s: float) -> tuple[float, float, float]:
+    """Draw all of `CHORD_HZ` at once, 1.5 mm each, along x, m: what a hand does on purpose."""
+    return sum(0.0015 * math.sin(2.0 * math.pi * hz * t_s) for hz in CHORD_HZ), 0.0, 0.0
+
+
+def stations(t_s: float) -> tuple[float, float, float]:
+    """Reach from place to place, a new one each `CYCLE_S`, and rest there, m.
+
+    A reach has minimum jerk (Flash & Hogan 1985). Places fill a cube of 12 mm evenly, in an order
+    that never repeats: multiples of three irrational numbers, modulo 1.
+    """
+    cycle, within = divmod(t_s, CYCLE_S)
+    u = min(1.0, within / REACH_S)
+    part = u * u * u * (10.0 + u * (6.0 * u - 15.0))
+    here, there = _station(cycle), _station(cycle + 1.0)
+    x, y, z = (a + part * (b - a) for a, b in zip(here, there, strict=True))
+    return x, y, z
+
+
+def foot_between_stations(t_s: float) -> bool:
+    """Press the clutch somewhere on each reach, and let it go while the hand rests."""
+    cycle, within = divmod(t_s, CYCLE_S)
+    chance = (cycle * _IRRATIONALS[3] + 0.5) % 1.0
+    return 0.06 + 0.2 * chance <= within < RELEASE_S + 0.02 * chance
+
+
+def foot_off(_: float) -> bool:
+    """Leave the clutch alone."""
+    return False
+
+
+def _station(cycle: float) -> tuple[float, float, float]:
+    x, y, z = (0.006 * (2.0 * ((cycle * a + 0.5) % 1.0) - 1.0) for a in _IRRATIONALS[:3])
+    return x, y, z
+
+
+#: Whole periods in 10 s; two of them beside 1 Hz, whose phases give the delay of slow motion there.
+CHORD_HZ = (0.5, 0.8, 1.0, 1.2, 1.5, 2.0)
+#: A cycle of `stations`: it reaches for so long, then rests; the clutch is released while it does.
+CYCLE_S, REACH_S, RELEASE_S = 0.52, 0.36, 0.42
+#: 1/g, 1/g^2, 1/g^3 with g^4 = g + 1 (Roberts' sequence in three dimensions), and the golden ratio.
+_IRRATIONALS = (0.8191725133961645, 0.6710436067037893, 0.5497004779019703, 0.6180339887498949)
+
+SCRIPTS: dict[str, Path] = {
+    "hold": hold,
+    "figure8": figure8,
+    "tremor6": shaking(6.0),
+    "tremor": shaking(9.0),
+    "tremor14": shaking(14.0),
+    "chord": chord,
+    "clutch": stations,
+}
+#: What the foot does; in scripts that are not here it leaves the clutch alone.
+FEET: dict[str, Foot] = {"clutch": foot_between_stations}
 
 #: A person needs this long to see ARMED and press.
 PRESS_AFTER_NS = 100 * MS
@@ -51,8 +110,9 @@ CLUTCH_NS = 50 * MS
 class Person:
     """A scripted operator at one arm."""
 
-    def __init__(self, path: Path, now_ns: int) -> None:
+    def __init__(self, path: Path, now_ns: int, foot: Foot = foot_off) -> None:
         self._path = path
+        self._foot = foot
         self._path_ns = 0
         self._now_ns = now_ns
         self._state = State.BOOT
@@ -88,13 +148,14 @@ class Person:
         self._reads += 1
         self._operate_pedals(now_ns - self._since_ns, now_ns)
         flags = Flags.DEADMAN if self._pressed else Flags(0)
-        clutched = now_ns < self._clutch_until_ns
+        t_s = self._path_ns * 1e-9
+        clutched = now_ns < self._clutch_until_ns or (self._pressed and self._foot(t_s))
         if clutched:
             flags |= Flags.CLUTCH
         elif self._clutched:
             self._clutch_id += 1
         self._clutched = clutched
-        x, y, z = self._path(self._path_ns * 1e-9)
+        x, y, z = self._path(t_s)
         setpoint = Setpoint(x, y, z, *self._orientation, 0.0)
         return Hand(setpoint, flags, self._press_id, self._clutch_id, self._reads)
 

@@ -11,6 +11,7 @@ Rules
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Final
 
 import numpy as np
@@ -35,13 +36,20 @@ _START: Final = ((0.025, -0.010, 0.040), (-0.025, -0.010, 0.040))
 class Field:
     """Arms over a peg board; `now_ns` is the driver's own clock.
 
+    Parameters
+    ----------
+    saw : takes, for each millisecond, its time and where the tips are then: (arms, 3), m, in W
+
     Attributes
     ----------
     arms : each behind the driver protocol
     lost_ns : time that was not made up for
     """
 
-    def __init__(self, arms: int, now_ns: int) -> None:
+    def __init__(
+        self, arms: int, now_ns: int, saw: Callable[[int, Array], None] = lambda *_: None
+    ) -> None:
+        self._saw = saw
         self._physics = Physics(np.array([home(arm) for arm in range(arms)]))
         physics = self._physics
         self.arms = tuple(
@@ -89,6 +97,7 @@ class Field:
 
     def _step(self) -> None:
         self._physics.begin()
+        self._saw(self._now_ns, self._physics.tips)
         for arm in self.arms:
             arm.step(self._now_ns)
         if not self._physics.finish():

@@ -41,6 +41,7 @@ class Physics:
     ----------
     q, qd : (arms, DOFS) float64, joints and their speeds after the last step: rad, m, and a second
     bias : (arms, DOFS) float64, torques that gravity and Coriolis forces ask for, after `begin`
+    tips : (arms, 3) float64, m, in W: the control points, where the engine has them, after `begin`
     torque : (arms, DOFS) float64, to be written between `begin` and `finish`: N m, N
     warnings : how many the engine has given
     is_broken : numbers were lost; no step moves anything
@@ -56,6 +57,8 @@ class Physics:
         mujoco.mj_forward(self._model, self._data)
         self.q, self.qd = start.copy(), np.zeros_like(start)
         self.bias, self.torque = np.zeros_like(start), np.zeros_like(start)
+        self.tips = np.zeros((arms, 3))
+        self._sites = [self._model.site(f"tip_{arm}").id for arm in range(arms)]
         self.warnings = 0
         self.is_broken = False
 
@@ -74,6 +77,7 @@ class Physics:
         if not self.is_broken:
             mujoco.mj_step1(self._model, self._data)
             np.copyto(self.bias.reshape(-1), self._data.qfrc_bias[: self._driven])
+            np.take(self._data.site_xpos, self._sites, axis=0, out=self.tips)
 
     def finish(self) -> bool:
         """Step on by `model.STEP_NS` with what is in `torque`; False: the engine warned."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 import importlib
 import secrets
 import sys
+from collections.abc import Callable
+from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -22,11 +24,15 @@ from transport.wire.errors import WireError
 from transport.wire.vector import pack_joints, pack_setpoint, pack_twist
 
 if TYPE_CHECKING:
+    from teleop.sim.drive import Array
     from teleop.sim.field import Field
 
 #: Fifteen seconds of one arm at 1 kHz.
 FLIGHT: Final = 1 << 14
 FIELDS: Final = ("t_ns", "arm", "seq", "refusal")
+#: Half a minute of two arms: where the tips are in truth, in W, each millisecond of the physics.
+TIP_FLIGHT: Final = 1 << 16
+TIP_FIELDS: Final = ("t_ns", "arm", "x_nm", "y_nm", "z_nm")
 COUNTERS: Final = (
     *(f'servo_total{{refusal="{refusal.name.lower()}"}}' for refusal in Refusal),
     "watchdog_total",
@@ -47,7 +53,7 @@ class Simd:
     def __init__(self, settings: SimdSettings, runtime: Runtime) -> None:
         self._clock = runtime.clock
         now_ns = self._clock.now_ns()
-        self._field = _field(settings, now_ns)
+        self._field = self._open_field(settings, runtime, now_ns)
         self._arms: tuple[SimulatedDriver, ...] = (
             self._field.arms
             if self._field is not None
@@ -73,6 +79,20 @@ class Simd:
     def close(self) -> None:
         """Brake."""
         self._lost()
+
+    def _open_field(self, settings: SimdSettings, runtime: Runtime, now_ns: int) -> Field | None:
+        """Make the model with physics, if it is asked for, and the record of its tips."""
+        if settings.model != "psm":
+            return None
+        flight = runtime.flight("tip", TIP_FIELDS, TIP_FLIGHT)
+
+        def saw(t_ns: int, tips: Array) -> None:
+            for arm, (x, y, z) in enumerate(tips.tolist()):
+                if not isfinite(x + y + z):  # of the very step at which the engine fails
+                    continue
+                flight.append(t_ns, arm, int(x * 1e9), int(y * 1e9), int(z * 1e9))
+
+        return _field(settings, now_ns, saw)
 
     def _show(self, field: Field, runtime: Runtime) -> None:
         """Publish what there is to see, for as long as the process lives."""
@@ -147,10 +167,8 @@ def warm() -> None:
     importlib.import_module("teleop.sim.psm").warm()
 
 
-def _field(settings: SimdSettings, now_ns: int) -> Field | None:
-    """Make the model with physics, if it is asked for; the other needs no engine."""
-    if settings.model != "psm":
-        return None
+def _field(settings: SimdSettings, now_ns: int, saw: Callable[[int, Array], None]) -> Field:
+    """Make the model with physics, which alone needs the engine."""
     try:
         from teleop.sim.field import Field
     except ModuleNotFoundError as error:
@@ -159,7 +177,7 @@ def _field(settings: SimdSettings, now_ns: int) -> Field | None:
         raise SystemExit(
             'MuJoCo is not installed: pip install "trocar[sim]", or [sim] model = "point"'
         ) from None
-    return Field(settings.arms, now_ns)
+    return Field(settings.arms, now_ns, saw)
 
 
 if __name__ == "__main__":

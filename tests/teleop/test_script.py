@@ -9,14 +9,20 @@ from safety.messages import Flags
 from safety.profile import MS
 from safety.state import State
 from teleop.console.script import (
+    CHORD_HZ,
     CLUTCH_NS,
+    CYCLE_S,
+    FEET,
     PATIENCE_NS,
     PRESS_AFTER_NS,
     SCRIPTS,
     Person,
+    chord,
     figure8,
+    foot_off,
     hold,
-    tremor,
+    shaking,
+    stations,
 )
 from transport.wire.vector import ORIGIN, is_unit
 
@@ -26,9 +32,9 @@ T0 = 6_000_000_000_000
 class Hands:
     """A person, read each millisecond."""
 
-    def __init__(self, path=figure8):
+    def __init__(self, path=figure8, foot=foot_off):
         self.now_ns = T0
-        self.person = Person(path, T0)
+        self.person = Person(path, T0, foot)
         self.read = []
 
     def see(self, state, instrument=ORIGIN):
@@ -66,9 +72,37 @@ def test_the_figure_of_eight_is_20_mm_wide_and_repeats_every_two_seconds():
     assert figure8(2.3) == pytest.approx(figure8(0.3))
 
 
-def test_tremor_is_the_figure_with_two_tenths_of_a_millimetre_on_it():
-    off = [math.dist(tremor(ms / 1000), figure8(ms / 1000)) for ms in range(1000)]
-    assert 0.0001 < max(off) <= 0.00045
+def bin_of(values, hz):
+    """Amplitude and phase at a frequency of values that are a millisecond apart."""
+    count = len(values)
+    turns = ((v, math.tau * hz * k / 1000) for k, v in enumerate(values))
+    total = sum(v * complex(math.cos(a), -math.sin(a)) for v, a in turns)
+    return abs(total) * 2 / count
+
+
+@pytest.mark.parametrize(("name", "hz"), [("tremor6", 6), ("tremor", 9), ("tremor14", 14)])
+def test_tremor_is_the_figure_with_two_tenths_of_a_millimetre_on_it(name, hz):
+    here, there = SCRIPTS[name], figure8
+    for axis in (1, 2):
+        off = [here(ms / 1000)[axis] - there(ms / 1000)[axis] for ms in range(2000)]
+        assert bin_of(off, hz) == pytest.approx(0.0002, rel=1e-6)
+        assert max(bin_of(off, other) for other in (5, 7, 10, 15)) < 1e-9
+    assert shaking(hz)(0.7) == here(0.7)
+
+
+def test_the_chord_has_each_of_its_tones_alike():
+    xs = [chord(ms / 1000)[0] for ms in range(10_000)]
+    for hz in CHORD_HZ:
+        assert bin_of(xs, hz) == pytest.approx(0.0015, rel=1e-6)
+    assert bin_of(xs, 1.1) < 1e-9
+
+
+def test_stations_are_all_over_the_field_and_never_the_same():
+    places = [stations((n + 0.99) * CYCLE_S) for n in range(60)]
+    assert len(set(places)) == 60
+    for axis in range(3):
+        octants = {math.floor(place[axis] / 0.003) for place in places}
+        assert octants == {-2, -1, 0, 1}
 
 
 def test_hold_holds():
@@ -130,6 +164,32 @@ def test_the_clutch_id_changes_when_the_clutch_is_released():
     while_open = {hand.clutch_id for hand in hands.read if hand.flags & Flags.CLUTCH}
     assert while_open == {1}
     assert ids[False] == 2
+
+
+def test_a_foot_presses_while_the_hand_moves_and_lets_go_while_it_rests():
+    hands = Hands(stations, FEET["clutch"])
+    hands.see(State.ARMED).wait(150)
+    hands.see(State.ENGAGED).wait(5200)
+    read = hands.read[150:]
+    ids = [hand.clutch_id for hand in read]
+    assert ids[-1] - ids[0] == 10
+    pressed_at = set()
+    for k in range(100, len(read) - 25):
+        down, before = (bool(hand.flags & Flags.CLUTCH) for hand in (read[k], read[k - 1]))
+        if down and not before:
+            assert math.dist(read[k].setpoint[:3], read[k - 1].setpoint[:3]) > 1e-6
+            pressed_at.add(round((k % (CYCLE_S * 1000)) / 10))
+        if before and not down:
+            assert ids[k] == ids[k - 1] + 1
+            still = [hand.setpoint[:3] for hand in read[k - 40 : k + 25]]
+            assert len(set(still)) == 1
+    assert len(pressed_at) > 5, "at moments that differ"
+
+
+def test_a_foot_does_nothing_while_the_deadman_is_up():
+    hands = Hands(stations, lambda _: True)
+    assert not hands.see(State.ARMED).wait(50).flags & Flags.CLUTCH
+    assert hands.wait(100).flags & Flags.CLUTCH
 
 
 def test_pressing_waits_until_the_clutch_is_released():
