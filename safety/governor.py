@@ -127,6 +127,8 @@ class Governor:
     def move(self, place: Place, now_ns: int) -> None:
         """Note where the step led to."""
         distance = math.dist(self._place, place)
+        if distance == 0.0:
+            self._ramp = None  # it stands, whatever was allowed
         self._budget -= distance
         self._path += distance
         self._place = place

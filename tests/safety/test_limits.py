@@ -324,6 +324,14 @@ def test_who_is_followed_again_after_standing_begins_from_rest():
     assert step.setpoint.x - here < 0.5e-3
 
 
+def test_steps_that_were_not_made_gain_no_speed():
+    arm = limiter()
+    beyond = START._replace(z=0.0)
+    assert {step.hold for step in follow(arm, [beyond] * 50)} == {Cause.FENCE}
+    step = arm.step(START._replace(z=-0.11), degraded=False, now_ns=51 * MS)
+    assert step.setpoint.z - START.z <= 1.1e-5
+
+
 # Coming to rest ----------------------------------------------------------------------------------
 
 
