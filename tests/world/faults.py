@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
-from safety.messages import Flags
+from safety.messages import Command, Flags
 from safety.profile import MS
 from safety.state import State
 from tests.world.mallory import Mallory, edited
 from tests.world.rig import ROBOT
 from tests.world.wire import Burst, Wire
-from transport.wire.vector import ORIGIN
+from transport.wire.vector import ORIGIN, pack_setpoint, unpack_setpoint
 
 if TYPE_CHECKING:
     from tests.world.console import Console
@@ -267,17 +267,52 @@ def monitor_objects(world: World, rng: Random) -> Undo:
     return lambda: world.ceiling("watchdogd", State.ENGAGED, 60_000)
 
 
-def deadman_up(world: World, rng: Random) -> Undo:
-    """A hand lets go of its deadman for a moment, as its command alone says."""
+def _altered(world: World, rng: Random, alter: Callable[[Command], Command]) -> Undo:
+    """Have a console say something else than its hand; what it says is sealed all the same."""
     console = rng.choice(list(world.consoles.values()))
-    console.alter = lambda command: msgspec.structs.replace(
-        command, flags=command.flags & ~Flags.DEADMAN
-    )
+    console.alter = alter
 
     def undo() -> None:
         console.alter = None
 
     return undo
+
+
+def deadman_up(world: World, rng: Random) -> Undo:
+    """A hand lets go of its deadman."""
+    return _altered(
+        world,
+        rng,
+        lambda command: msgspec.structs.replace(command, flags=command.flags & ~Flags.DEADMAN),
+    )
+
+
+def pose_is_none(world: World, rng: Random) -> Undo:
+    """A console says what is no pose, now and then."""
+    none = pack_setpoint(ORIGIN._replace(y=rng.choice([math.nan, math.inf]), qw=0.0))
+
+    def alter(command: Command) -> Command:
+        bad = rng.random() < 0.02
+        return msgspec.structs.replace(command, setpoint=none) if bad else command
+
+    return _altered(world, rng, alter)
+
+
+def hand_leaps(world: World, rng: Random) -> Undo:
+    """A console's hand is somewhere else, and back again."""
+    by_m = rng.uniform(0.01, 0.2)
+
+    def alter(command: Command) -> Command:
+        pose = unpack_setpoint(command.setpoint)
+        x = pose.x + by_m * (command.seq // 16 % 2)
+        return msgspec.structs.replace(command, setpoint=pack_setpoint(pose._replace(x=x)))
+
+    return _altered(world, rng, alter)
+
+
+def cable_cut(world: World, rng: Random) -> Undo:
+    """The cable of a wired emergency stop is loose."""
+    return _changed(rng.choice([box.cable for box in world.boxes.values()]), cut=True)
 
 
 def emergency(world: World, rng: Random) -> Undo:
@@ -312,5 +347,8 @@ FAULTS: dict[str, Fault] = {
     "second hand": Fault(second_hand, 0, 1),
     "monitor objects": Fault(monitor_objects, 5, 300),
     "deadman up": Fault(deadman_up, 2, 300),
+    "pose is none": Fault(pose_is_none, 50, 400),
+    "hand leaps": Fault(hand_leaps, 20, 200),
+    "cable cut": Fault(cable_cut, 5, 100),
     "emergency": Fault(emergency, 0, 1),
 }

@@ -73,7 +73,10 @@ class Storm:
         self.reached: set[State] = set()
         profile, rate_hz = rng.choice(HANDS)
         self.world = World(
-            seed=seed, relays=rng.choice([1, 2, 2]), ceilings={"watchdogd": "degraded"}
+            seed=seed,
+            relays=rng.choice([1, 2, 2]),
+            ceilings={"watchdogd": "degraded"},
+            wired=("estop1",),
         )
         self._hand = {"profile": profile, "rate_hz": rate_hz, "role": Role.SURGEON}
         self._undone = 0

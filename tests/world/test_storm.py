@@ -45,7 +45,14 @@ def test_a_seed_fixes_everything():
     assert day() == day()
 
 
-def test_scripts_know_every_fault_and_storms_reach_every_state():
+def test_scripts_know_every_fault():
     assert {act.fault for seed in range(40) for act in script(seed)} == set(FAULTS)
-    reached = set().union(*(weathered(seed).reached for seed in range(12)))
-    assert reached == set(State) - {State.BOOT}
+
+
+def test_storms_reach_every_state():
+    missing = set(State) - {State.BOOT}
+    for seed in range(40):
+        missing -= weathered(seed).reached
+        if not missing:
+            return
+    raise AssertionError(missing)
