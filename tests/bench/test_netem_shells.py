@@ -183,22 +183,25 @@ def test_the_proxy_carries_both_ways_and_records_each_packet(tmp_path: Path) -> 
             sent = [b"%03d" % number for number in range(60)]
             for data in sent:
                 console.send(data)
-            shell.wait(lambda: len({c.packet for c in shell.crossings()}) == 60)
-            copies = len(shell.crossings()) - 60
-            got, peer = [], ("", 0)
-            for _ in range(60 + copies):
+            got: list[bytes] = []
+            peer = ("", 0)
+            while set(got) < set(sent):
                 data, peer = relay.recvfrom(64)
                 got.append(data)
             relay.sendto(b"state", peer)
             assert console.recv(64) == b"state"
+            shell.wait(lambda: any(c.up == DOWN for c in shell.crossings()))
     finally:
         stop([shell.child])
-    assert sorted(set(got)) == sent
-    assert copies == len(got) - 60 > 0
     assert shell.child.returncode == 0
-    down = [c for c in shell.crossings() if c.up == DOWN]
-    assert down[0].bytes == 5
-    assert all(c.t_in_ns <= c.t_due_ns <= c.t_out_ns for c in shell.crossings())
+    crossings = shell.crossings()
+    up = [c for c in crossings if c.up == UP]
+    came = [c for c in up if c.fate == Fate.CARRIED]
+    assert len({c.packet for c in came}) == 60
+    assert len(up) > 60  # one in ten is copied; a copy may still have been under way at the end
+    assert 60 <= len(got) <= len(came)
+    assert next(c.bytes for c in crossings if c.up == DOWN) == 5
+    assert all(c.t_in_ns <= c.t_due_ns <= c.t_out_ns for c in came)
     assert tuple(Crossing._fields) == FIELDS
 
 
