@@ -6,7 +6,7 @@ SHELL := bash
 .ONESHELL:
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check bench docs lock clean
+.PHONY: help setup demo test check mutants bench docs lock clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -16,7 +16,7 @@ ARGS ?=
 help: ## list what can be made
 	@printf 'Trocar: the port between a surgeon'\''s hands and a robot somewhere else.\n\n'
 	sed -En 's/^([a-z]+):[^#]*## (.*)/  make \1\t\2/p' Makefile | expand -t 16
-	printf '\nmake demo, test and bench pass ARGS on: make test ARGS="-k gate -x"\n'
+	printf '\nmake demo, test, mutants and bench pass ARGS on: make test ARGS="-k gate -x"\n'
 
 setup: $(STAMP) ## make .venv from the lock (again only when the lock has changed)
 	@echo '$(VENV) is as the lock has it'
@@ -33,6 +33,9 @@ check: $(STAMP) ## format, lint, types, floors: what CI asks of a change
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
+
+mutants: $(STAMP) ## break the safety core in every small way, and see a test fail each time
+	@exec $(BIN)/python -m tests.mutants $(ARGS)
 
 bench: $(STAMP) ## measure the relay beside its peers
 	@exec $(BIN)/python -m bench relay $(ARGS)
