@@ -11,7 +11,7 @@ import numpy as np
 from bench.join import Fate, Key, Seen, Times
 from safety import gate
 from teleop import relay
-from teleop.sim import arm
+from teleop.sim.rules import Refusal
 from transport.io.clock import Skew
 from transport.io.mapping import Mapping
 from transport.telemetry.board import Board
@@ -128,7 +128,7 @@ def accepted(run_dir: Path, driver: str, skew: Skew) -> dict[Key, int]:
     """
     found: dict[Key, int] = {}
     for line in flight(run_dir, driver, "servo"):
-        if line["refusal"] == arm.Refusal.NONE:
+        if line["refusal"] == Refusal.NONE:
             found.setdefault((line["arm"], line["seq"]), skew.undo(line["t_ns"]))
     return found
 
