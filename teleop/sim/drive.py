@@ -226,11 +226,15 @@ class Drives:
         if self.mode is Mode.BRAKED:
             brake(self._state, q, qd, out)
             return False
+        state = self._state
         if self.mode is Mode.FOLLOWING:
-            self.is_limited = follow(self._state, self._target, self._speed, self._is_said)
-        elif slow(self._state) and self.mode is not Mode.STANDING:
-            self._steps_at_rest += 1
-        saturated = track(self._state, q, qd, bias, out)
+            answer = pursue(state, self._target, self._speed, self._is_said, q, qd, bias, out)
+            self.is_limited = bool(answer & LAGS)
+            saturated = answer & SATURATED
+        else:
+            if slow(state) and self.mode is not Mode.STANDING:
+                self._steps_at_rest += 1
+            saturated = track(state, q, qd, bias, out)
         self.saturated_steps = self.saturated_steps + 1 if saturated else 0
         return self._steps_at_rest == SETTLE_STEPS
 
@@ -242,6 +246,27 @@ class Drives:
         self._speed[:] = 0.0
         self._is_said = False
         self.is_limited = False
+
+
+LAGS: Final = 1
+SATURATED: Final = 2
+
+
+@jit
+def pursue(
+    state: State,
+    target: Array,
+    speed: Array,
+    is_said: bool,
+    q: Array,
+    qd: Array,
+    bias: Array,
+    out: Array,
+) -> int:
+    """Do `follow` and `track` at the price of one call; return LAGS and SATURATED."""
+    lags = follow(state, target, speed, is_said)
+    saturated = track(state, q, qd, bias, out)
+    return (LAGS if lags else 0) | (SATURATED if saturated else 0)
 
 
 @jit

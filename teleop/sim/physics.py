@@ -46,7 +46,6 @@ class Physics:
     bias : (arms, DOFS) float64, torques that gravity and Coriolis forces ask for, after `begin`
     tips : (arms, 3) float64, m, in W: the control points, where the engine has them, after `begin`
     torque : (arms, DOFS) float64, to be written between `begin` and `finish`: N m, N
-    warnings : how many the engine has given
     is_broken : numbers were lost; no step moves anything
     """
 
@@ -54,21 +53,34 @@ class Physics:
         arms = len(home)
         self._model = _compile(arms)
         self._data = mujoco.MjData(self._model)
-        self._driven = arms * model.DOFS
-        start = self._data.qpos[: self._driven].reshape(arms, model.DOFS)
-        start[:, : model.JOINTS] = home
+        driven, shape = arms * model.DOFS, (arms, model.DOFS)
+        # The engine's own memory: to ask it for each costs a microsecond.
+        self._q: Array = self._data.qpos[:driven].reshape(shape)
+        self._qd: Array = self._data.qvel[:driven].reshape(shape)
+        self._bias: Array = self._data.qfrc_bias[:driven].reshape(shape)
+        self._torque: Array = self._data.ctrl.reshape(shape)
+        self._tips: Array = self._data.site_xpos.reshape(arms, -1, 3)[:, 0]
+        self._objects: Array = self._data.qpos[driven:].reshape(-1, 7)
+        self._counts: NDArray[np.intc] = self._data.warning.number
+        self._q[:, : model.JOINTS] = home
         mujoco.mj_forward(self._model, self._data)
-        self.q, self.qd = start.copy(), np.zeros_like(start)
-        self.bias, self.torque = np.zeros_like(start), np.zeros_like(start)
-        self.tips = np.zeros((arms, 3))
-        self._sites = [self._model.site(f"tip_{arm}").id for arm in range(arms)]
-        self.warnings = 0
+        for positions in (self._q, self._objects):
+            positions.flags.writeable = False  # from now on they are the engine's alone
+        self.q, self.qd = self._q.copy(), self._qd.copy()
+        self.bias, self.torque = np.zeros(shape), np.zeros(shape)
+        self.tips = self._tips.copy()
+        self._seen: bytes = self._counts.tobytes()
         self.is_broken = False
+
+    @property
+    def warnings(self) -> int:
+        """How many the engine has given."""
+        return int(self._counts.sum())
 
     @property
     def objects(self) -> Array:
         """Where the objects are: (objects, 7) float64, X_WO, position m and quaternion wxyz."""
-        return np.array(self._data.qpos[self._driven :]).reshape(-1, 7)
+        return self._objects.copy()
 
     @property
     def contacts(self) -> int:
@@ -79,27 +91,23 @@ class Physics:
         """Find what the present state asks of the drives."""
         if not self.is_broken:
             mujoco.mj_step1(self._model, self._data)
-            np.copyto(self.bias.reshape(-1), self._data.qfrc_bias[: self._driven])
-            np.take(self._data.site_xpos, self._sites, axis=0, out=self.tips)
+            np.copyto(self.bias, self._bias)
+            np.copyto(self.tips, self._tips)
 
     def finish(self) -> bool:
         """Step on by `model.STEP_NS` with what is in `torque`; False: the engine warned."""
         if self.is_broken:
             return False
-        self._data.ctrl[:] = self.torque.reshape(-1)
+        np.copyto(self._torque, self.torque)
         mujoco.mj_step2(self._model, self._data)
-        np.copyto(self.q.reshape(-1), self._data.qpos[: self._driven])
-        np.copyto(self.qd.reshape(-1), self._data.qvel[: self._driven])
-        return self._is_well()
-
-    def _is_well(self) -> bool:
-        counts = self._data.warning.number
-        warnings = int(counts.sum())
-        if warnings == self.warnings:
-            return True
-        self.warnings = warnings
-        self.is_broken = any(counts[kind] for kind in _LOST)
-        return False
+        np.copyto(self.q, self._q)
+        np.copyto(self.qd, self._qd)
+        seen: bytes = self._counts.tobytes()
+        is_well = seen == self._seen
+        if not is_well:
+            self._seen = seen
+            self.is_broken = any(self._counts[kind] for kind in _LOST)
+        return is_well
 
 
 def _compile(arms: int) -> mujoco.MjModel:

@@ -19,11 +19,12 @@ import numpy as np
 from safety.clamp import Rule
 from safety.driver import Servo
 from teleop.control import kinematics
+from teleop.control.jit import jit
 from teleop.control.kinematics import LARGE_NEEDLE_DRIVER, Pace, Status
 from teleop.sim.drive import DELAY_STEPS, JAW, RATES, Array, Drives, Event, Mode
 from teleop.sim.model import JOINTS
 from teleop.sim.rules import WATCHDOG_NS, Refusal, judge
-from transport.wire.vector import Setpoint, Twist, unpack_setpoint, unpack_twist
+from transport.wire.vector import SETPOINT_BYTES, TWIST_BYTES, Setpoint, Twist, pack_setpoint
 
 PACE: Final = Pace(rates=RATES[:JOINTS])
 #: A drive that gives all it may for longer than this is said to; shorter is a jolt.
@@ -64,10 +65,12 @@ class PsmArm:
         self._setpoint = b""  # the last that was used
         self._status = 0  # bits of Status
         self._is_faulty = False
-        self._pose = np.zeros(7)
+        self._asked = np.zeros(SETPOINT_BYTES // 8)
         self._target = self._drives.reference.copy()
+        self._twist = np.zeros(TWIST_BYTES // 8)
         self._speed = np.zeros(JOINTS)
-        self._twist = np.zeros(6)
+        self._tip = np.zeros(len(self._asked))
+        self._motion = np.zeros(len(self._twist))
         self._jacobian = np.zeros((6, JOINTS))
 
     @property
@@ -88,19 +91,20 @@ class PsmArm:
     @property
     def joints(self) -> tuple[float, ...]:
         """Joints and jaw as measured: rad, the third in m."""
-        return (*self._q[:JOINTS].tolist(), self._jaw)
+        q = self._q.tolist()
+        return (*q[:JOINTS], q[JOINTS] + q[JOINTS + 1])
 
     @property
     def pose(self) -> Setpoint:
         """X_BT by forward kinematics of the measured joints, and the jaw."""
-        kinematics.forward(LARGE_NEEDLE_DRIVER, self._q, self._pose)
-        return Setpoint._make((*self._pose.tolist(), self._jaw))
+        tip(self._q, self._tip)
+        return Setpoint._make(self._tip.tolist())
 
     @property
     def velocity(self) -> Twist:
         """Velocity of the tip in B, by the measured joints' speeds."""
-        kinematics.jacobian(LARGE_NEEDLE_DRIVER, self._q, self._jacobian)
-        return Twist._make((self._jacobian @ self._qd[:JOINTS]).tolist())
+        motion(self._q, self._qd, self._jacobian, self._motion)
+        return Twist._make(self._motion.tolist())
 
     @property
     def rule(self) -> Rule:
@@ -111,7 +115,7 @@ class PsmArm:
             return Rule.UNREACHABLE
         if self._status & _JOINT_LIMIT:
             return Rule.JOINT
-        if self._status & _SINGULAR or (self._drives.is_limited and self._is_near_singular()):
+        if self._status & _SINGULAR or (self._drives.is_limited and is_near_singular(self._q)):
             return Rule.SINGULAR
         if self._drives.saturated_steps > SATURATED_STEPS:
             return Rule.TORQUE
@@ -119,7 +123,7 @@ class PsmArm:
 
     def points(self, out: Array) -> None:
         """Write what there is to draw: (6, 3) float64, m, in B; see `kinematics.points`."""
-        kinematics.points(LARGE_NEEDLE_DRIVER, self._q, self._jaw, out)
+        kinematics.points(LARGE_NEEDLE_DRIVER, self._q, self._q[JOINTS] + self._q[JOINTS + 1], out)
 
     def servo(self, servo: Servo, now_ns: int) -> Refusal:
         """Take a setpoint, or say why not."""
@@ -159,10 +163,6 @@ class PsmArm:
         if self._drives.step(self._q, self._qd, self._bias, self._torque):
             self._apply(Event.STANDSTILL)
 
-    @property
-    def _jaw(self) -> float:
-        return float(self._q[JOINTS] + self._q[JOINTS + 1])
-
     def _apply(self, event: Event) -> None:
         self._drives.apply(event, self._q, self._bias)
         self._servo, self._setpoint, self._status = None, b"", 0
@@ -171,33 +171,68 @@ class PsmArm:
     def _aim(self, servo: Servo) -> None:
         if servo.setpoint != self._setpoint:
             self._setpoint = servo.setpoint
-            self._reach(unpack_setpoint(servo.setpoint))
-        self._drives.aim(self._target, self._speed if self._said(servo.velocity) else None)
-
-    def _reach(self, setpoint: Setpoint) -> None:
-        """Find the joints of a setpoint; where there are none, keep those of the last."""
-        joints = self._target[:JOINTS]
-        self._pose[:] = setpoint[:7]
-        self._status = kinematics.inverse(LARGE_NEEDLE_DRIVER, self._pose, joints, joints)
-        if self._status & _UNREACHABLE:
-            return
-        psm = LARGE_NEEDLE_DRIVER
-        self._target[JAW] = min(psm.jaw_upper, max(psm.jaw_lower, setpoint.jaw))
-
-    def _said(self, velocity: bytes) -> bool:
-        """Find the joints' speeds for a velocity; a zero one was not said, or is not needed."""
-        if self._status & _UNREACHABLE or velocity == _STILL:
-            return False
-        self._twist[:] = unpack_twist(velocity)
-        psm, joints = LARGE_NEEDLE_DRIVER, self._target
-        status = kinematics.joint_velocity(psm, PACE, joints, self._twist, self._speed)
-        return not status & _UNREACHABLE
-
-    def _is_near_singular(self) -> bool:
-        return kinematics.clearance(LARGE_NEEDLE_DRIVER, self._q) < PACE.slow_m
+            self._asked[:] = np.frombuffer(servo.setpoint, _FLOAT)
+            self._status = reach(self._asked, self._target)
+        said = servo.velocity != _STILL and not self._status & _UNREACHABLE
+        if said:  # a zero one was not said, or is not needed
+            self._twist[:] = np.frombuffer(servo.velocity, _FLOAT)
+            said = haste(self._target, self._twist, self._speed)
+        self._drives.aim(self._target, self._speed if said else None)
 
 
-_STILL: Final = bytes(48)
+# Kernels. The geometry is theirs: handing it over costs more than all they do. -------------------
+
+_PSM: Final = LARGE_NEEDLE_DRIVER
+_FLOAT: Final = "<f8"
+_STILL: Final = bytes(TWIST_BYTES)
+
+
+@jit
+def reach(setpoint: Array, target: Array) -> int:
+    """Find the joints and jaw of a setpoint; where there are none, keep those of the last.
+
+    Parameters
+    ----------
+    setpoint : (8,) float64, X_BT and jaw
+    target : (AXES,) float64, in: the last; out: rad, m
+
+    Returns
+    -------
+    Bits of `kinematics.Status`
+    """
+    status = kinematics.inverse(_PSM, setpoint, target, target)
+    if not status & _UNREACHABLE:
+        target[JAW] = min(_PSM.jaw_upper, max(_PSM.jaw_lower, setpoint[7]))
+    return status
+
+
+@jit
+def haste(target: Array, twist: Array, speed: Array) -> bool:
+    """Find the joints' speeds, (JOINTS,), for a twist, (6,), in B; tell whether there are any."""
+    return not kinematics.joint_velocity(_PSM, PACE, target, twist, speed) & _UNREACHABLE
+
+
+@jit
+def tip(q: Array, out: Array) -> None:
+    """Find the tip's pose and the jaw, (8,), of the drives' positions, (DOFS,)."""
+    kinematics.forward(_PSM, q, out)
+    out[7] = q[JOINTS] + q[JOINTS + 1]
+
+
+@jit
+def motion(q: Array, qd: Array, jacobian: Array, out: Array) -> None:
+    """Find the tip's velocity in B, (6,); `jacobian`, (6, JOINTS), is scratch."""
+    kinematics.jacobian(_PSM, q, jacobian)
+    for row in range(6):
+        out[row] = 0.0
+        for joint in range(JOINTS):
+            out[row] += jacobian[row, joint] * qd[joint]
+
+
+@jit
+def is_near_singular(q: Array) -> bool:
+    """Tell whether a joint has to move fast for a slow tip here."""
+    return kinematics.clearance(_PSM, q) < PACE.slow_m
 
 
 def warm() -> None:
@@ -205,9 +240,9 @@ def warm() -> None:
     row = np.zeros(JOINTS + 2)
     arm = PsmArm(row, row.copy(), row.copy(), row.copy(), lambda _: None, 0)
     arm.points(np.zeros((6, 3)))
-    _ = arm.velocity, arm._is_near_singular()
-    arm._reach(arm.pose)
-    arm._said(b"\x01" * 48)
+    _ = arm.velocity
+    is_near_singular(row)
     for category in (None, 1, 2, 0):
         arm.stop(category, 0)
+        arm._aim(Servo(33, 0, 1, 0, 0, pack_setpoint(arm.pose), bytes([1] * 48), 0, 0, False))
         arm.step(0)

@@ -329,17 +329,17 @@ def test_positions_change_by_integration_alone(hand):
         hand.asked = hand.arm.pose
 
 
-def test_one_function_alone_writes_positions_and_only_before_time_begins():
+def test_one_function_alone_writes_positions_and_only_before_time_begins(hand):
     writers = set()
     for path in Path("teleop").rglob("*.py"):
         for function in ast.walk(ast.parse(path.read_text())):
             if isinstance(function, ast.FunctionDef) and "qpos" in ast.unparse(function):
                 writers.add((path.name, function.name))
-    assert writers == {
-        ("physics.py", "__init__"),
-        ("physics.py", "objects"),
-        ("physics.py", "finish"),
-    }
+    assert writers == {("physics.py", "__init__")}
+    physics = hand.field._physics
+    for positions in (physics._q, physics._objects):
+        with pytest.raises(ValueError, match="read-only"):
+            positions[0] = 0.0
 
 
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")
