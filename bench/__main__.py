@@ -12,7 +12,7 @@ from typing import NoReturn
 
 from rich.console import Console
 
-from bench import attacks, demo, faults, gate, hostile, relay, wan
+from bench import arm, attacks, demo, faults, gate, hostile, relay, wan
 from bench.blocks import BLOCKS_MIN
 from bench.course import PARTS, Course
 from bench.netem import profile
@@ -32,6 +32,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         console.width = LOG_COLUMNS
     signal.signal(signal.SIGTERM, _interrupt)
     try:
+        if arguments.bench == "arm":
+            length = arm.QUICK if arguments.quick else arm.Course()
+            return arm.run(length, console, arguments.json, arguments.seed)
         if arguments.bench == "demo":
             return demo.run(arguments.minutes, console, arguments.json)
         if arguments.bench == "faults":
@@ -80,6 +83,15 @@ def _parser() -> argparse.ArgumentParser:
     found.add_argument("--load", choices=["mix"], help="only the part under load")
     found.add_argument("--stall", choices=TARGETS, help="only the stall of this process")
     _add_course(found, "6")
+    tip = benches.add_parser(
+        "arm",
+        help="how the tip of a simulated arm follows a hand, and what an arm costs",
+        description=arm.__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    tip.add_argument("--json", type=Path, metavar="FILE", help="write the whole report there")
+    tip.add_argument("--quick", action="store_true", help="a minute or so, too short to judge")
+    tip.add_argument("--seed", type=int, default=0, help="of clocks and random inputs (0)")
     whole = benches.add_parser(
         "demo",
         help="what a whole node costs, and whether anything held its robot without cause",

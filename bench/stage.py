@@ -17,7 +17,7 @@ import time
 import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import msgspec
 
@@ -32,9 +32,11 @@ from bench.variants import CONSOLE, RELAY, ROBOT, Place, Variant, Wiring
 from safety.state import State
 from safety.store.file import RobotStore
 from teleop.console.operator import OperatorSettings
+from teleop.node.kernels import compile_all
 from teleop.node.processes import CONSOLE as CONSOLE_PROCESS
 from teleop.node.processes import PROCESSES
 from teleop.robot.agent import RobotSettings
+from teleop.robot.fixture import ShapeSettings
 from teleop.robot.settings import RobotdSettings
 from teleop.settings import NativedSettings, SessiondSettings, SimdSettings
 from transport.io import keys
@@ -55,6 +57,25 @@ TABLE = {process.name: process for process in (*PROCESSES, CONSOLE_PROCESS)}
 
 class Spoiled(RuntimeError):
     """A measurement that did not come about; the message says which process, and its last words."""
+
+
+class Play(NamedTuple):
+    """What is played on the stage.
+
+    Parameters
+    ----------
+    script, scale : the hand's, and of its motion
+    model : of the simulated arm, see `teleop.settings.SimdSettings`
+    shape : the robot's shaping
+    """
+
+    script: str = "figure8"
+    scale: float = 0.2
+    model: Literal["psm", "point"] = "point"
+    shape: ShapeSettings = ShapeSettings()
+
+
+PLAY = Play()
 
 
 class Recording(NamedTuple):
@@ -98,10 +119,14 @@ class Stage:
     bare : bare ends instead of console, robot and simulator
     keys : shared by all measurements of a run
     seed : of the processes' clocks
+    play : what hand, robot and simulator do
     """
 
-    def __init__(self, variant: Variant, *, bare: bool, keys: Keys, seed: int) -> None:
+    def __init__(
+        self, variant: Variant, *, bare: bool, keys: Keys, seed: int, play: Play = PLAY
+    ) -> None:
         self.variant = variant
+        self.play = play
         self.bare = bare
         self.children: dict[str, subprocess.Popen[bytes]] = {}
         self.run_dir = Path(tempfile.mkdtemp(prefix="trocar-bench-", dir=SHM))
@@ -195,6 +220,7 @@ class Stage:
     # Start ---------------------------------------------------------------------------------------
 
     def _start(self) -> None:
+        self._warm()
         console_port, robot_port, guard_port, session_port = free_ports(4)
         wiring = self.variant.wire(Place(self._keys, console_port, robot_port))
         relay = {"process": self._process("relayd", "relayd"), **wiring.relay}
@@ -207,6 +233,10 @@ class Stage:
             self._start_node(wiring, guard_port, session_port)
         for name in self.children:
             self._wait(name, lambda name=name: readings.is_ready(self.run_dir, name))  # type: ignore[misc]
+
+    def _warm(self) -> None:
+        """Compile what processes would else compile while they are waited for."""
+        compile_all(PROCESSES, lambda _: None)
 
     def _start_bare(self, wiring: Wiring) -> None:
         ends: tuple[tuple[str, str, LinkSettings], ...] = (
@@ -228,7 +258,7 @@ class Stage:
         RobotStore(store).create()
         robotd = RobotdSettings(
             process=self._process("robotd", "robotd"),
-            robot=RobotSettings(name=ROBOT),
+            robot=RobotSettings(name=ROBOT, shape=self.play.shape),
             links=(wiring.robot,),
             keys=str(self._keys),
             identity=ROBOT,
@@ -239,6 +269,7 @@ class Stage:
         simd = SimdSettings(
             process=self._process("simd", "simd"),
             driver=str(self.run_dir / f"driver-{ROBOT}.sock"),
+            model=self.play.model,
         )
         sessiond = SessiondSettings(
             process=self._process("sessiond", "sessiond"),
@@ -251,8 +282,10 @@ class Stage:
         )
         natived = NativedSettings(
             process=self._process("natived", "natived"),
-            operator=OperatorSettings(console=CONSOLE, robot=ROBOT, rate_hz=RATE_HZ),
-            script="figure8",
+            operator=OperatorSettings(
+                console=CONSOLE, robot=ROBOT, rate_hz=RATE_HZ, scale=self.play.scale
+            ),
+            script=self.play.script,
             link=wiring.console,
             session=session,
             session_server=SESSION,
