@@ -215,6 +215,13 @@ def test_at_the_end_of_its_window_the_tip_may_come_back():
     assert back[-1].setpoint.x < steps[-1].setpoint.x - 1e-3
 
 
+def test_no_single_step_is_longer_than_the_speed_allows_of_the_longest_time():
+    arm = limiter(Limits(acceleration_m_s2=1000.0, step_m=1.0, window_m=1.0))
+    step = arm.step(START._replace(x=0.012), degraded=False, now_ns=STEP_NS_MAX)
+    assert step.rule is Rule.SPEED
+    assert step.setpoint.x == pytest.approx(LIMITS.speed_m_s * STEP_S)
+
+
 def test_turning_has_the_same_limits():
     wish = START._replace(**dict(zip(("qw", "qx", "qy", "qz"), about((0, 1, 0), 1.0), strict=True)))
     arm = limiter()
