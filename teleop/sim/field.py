@@ -43,6 +43,7 @@ class Field:
     Attributes
     ----------
     arms : each behind the driver protocol
+    now_ns : where the field's own time stands, on the driver's clock
     lost_ns : time that was not made up for
     """
 
@@ -59,7 +60,7 @@ class Field:
             )
         )
         self.lost_ns = 0
-        self._now_ns = now_ns
+        self.now_ns = now_ns
         self._steps = 0
         self._task = PegTransfer(physics.objects)
         self._points = np.zeros((POINTS + 1, 3))
@@ -73,16 +74,16 @@ class Field:
     @property
     def score(self) -> Score:
         """How the task stands."""
-        return self._task.score(self._now_ns)
+        return self._task.score(self.now_ns)
 
     def advance(self, now_ns: int) -> None:
         """Let time pass up to `now_ns`."""
-        behind_ns = now_ns - self._now_ns
+        behind_ns = now_ns - self.now_ns
         if behind_ns > CATCH_UP_NS:
             lost_ns = behind_ns // STEP_NS * STEP_NS - STEP_NS
             self.lost_ns += lost_ns
-            self._now_ns += lost_ns
-        while self._now_ns + STEP_NS <= now_ns:
+            self.now_ns += lost_ns
+        while self.now_ns + STEP_NS <= now_ns:
             self._step()
         for arm in self.arms:
             arm.watch(now_ns)
@@ -97,16 +98,16 @@ class Field:
 
     def _step(self) -> None:
         self._physics.begin()
-        self._saw(self._now_ns, self._physics.tips)
+        self._saw(self.now_ns, self._physics.tips)
         for arm in self.arms:
-            arm.step(self._now_ns)
+            arm.step(self.now_ns)
         if not self._physics.finish():
             for arm in self.arms:
                 arm.fail()
-        self._now_ns += STEP_NS
+        self.now_ns += STEP_NS
         self._steps += 1
         if self._steps % _LOOK_STEPS == 0:
-            self._task.see(self._physics.objects, self._now_ns)
+            self._task.see(self._physics.objects, self.now_ns)
 
 
 def home(arm: int, psm: Psm = LARGE_NEEDLE_DRIVER) -> tuple[float, ...]:

@@ -101,7 +101,7 @@ class Simd:
         ring = runtime.keep(RingWriter(path, SCENE_SLOTS, BYTES_MAX))
 
         def publish() -> None:
-            ring.publish(pack(field.scene()), 0, 0)
+            ring.publish(pack(field.scene()), 0, self._clock.now_ns() - field.now_ns)
 
         runtime.loop.every(1_000_000_000 // SCENE_RATE_HZ, publish)
 
