@@ -121,7 +121,6 @@ class PairStage(Stage):
         return readings.gauge(self.run_dir, FEEDD, "state") == 1
 
     def _start(self) -> None:
-        self._warm()
         feedd = FeeddSettings(process=self._process(FEEDD, "robotd"), socket=SOCKET, arms=ARMS)
         self._spawn(FEEDD, "bench.arm_feedd", feedd)
         simd = SimdSettings(

@@ -32,7 +32,7 @@ from bench.variants import CONSOLE, RELAY, ROBOT, Place, Variant, Wiring
 from safety.state import State
 from safety.store.file import RobotStore
 from teleop.console.operator import OperatorSettings
-from teleop.node.kernels import compile_all
+from teleop.control import cache
 from teleop.node.processes import CONSOLE as CONSOLE_PROCESS
 from teleop.node.processes import PROCESSES
 from teleop.robot.agent import RobotSettings
@@ -48,7 +48,8 @@ from transport.io.process import ProcessSettings
 SHM = Path("/dev/shm")
 RATE_HZ = 1000
 PERIOD_NS = 1_000_000_000 // RATE_HZ
-START_WAIT_S = 10.0
+START_WAIT_S, COMPILE_WAIT_S = 10.0, 120.0
+"""The second where kernels may have to be compiled first: once on a machine."""
 TAIL_S = 0.15
 """After the window: what is still under way may arrive."""
 NODE, SESSION = "node", "session"
@@ -220,7 +221,6 @@ class Stage:
     # Start ---------------------------------------------------------------------------------------
 
     def _start(self) -> None:
-        self._warm()
         console_port, robot_port, guard_port, session_port = free_ports(4)
         wiring = self.variant.wire(Place(self._keys, console_port, robot_port))
         relay = {"process": self._process("relayd", "relayd"), **wiring.relay}
@@ -233,10 +233,6 @@ class Stage:
             self._start_node(wiring, guard_port, session_port)
         for name in self.children:
             self._wait(name, lambda name=name: readings.is_ready(self.run_dir, name))  # type: ignore[misc]
-
-    def _warm(self) -> None:
-        """Compile what processes would else compile while they are waited for."""
-        compile_all(PROCESSES, lambda _: None)
 
     def _start_bare(self, wiring: Wiring) -> None:
         ends: tuple[tuple[str, str, LinkSettings], ...] = (
@@ -317,11 +313,12 @@ class Stage:
         self.children[name] = spawn(["-m", module, str(path)], output=log)
 
     def _wait(self, what: str, done: Callable[[], bool]) -> None:
-        give_up = time.monotonic() + START_WAIT_S
+        wait_s = START_WAIT_S if cache.is_whole() else COMPILE_WAIT_S
+        give_up = time.monotonic() + wait_s
         while not done():
             self.check()
             if time.monotonic() > give_up:
-                raise Spoiled(f"no {what} within {START_WAIT_S:g} s\n{self._last_words()}")
+                raise Spoiled(f"no {what} within {wait_s:g} s\n{self._last_words()}")
             time.sleep(0.01)
 
     def _acknowledged(self) -> Iterator[dict[str, int]]:
