@@ -1,6 +1,7 @@
 """A keyboard as a hand: what terminals send, which keys that holds, how they move the hand."""
 
 import math
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
@@ -101,7 +102,7 @@ def test_any_bytes_in_any_pieces_are_read_the_same(data, cuts):
     at = sorted({min(cut, len(data)) for cut in cuts} | {0, len(data)})
     whole, parts = Keys(), Keys()
     whole.feed(data, 0)
-    for start, end in zip(at, at[1:], strict=False):
+    for start, end in pairwise(at):
         parts.feed(data[start:end], 0)
     assert whole.held(1) == parts.held(1)
     assert len(parts._rest) < 32
@@ -155,8 +156,8 @@ def test_motion_begins_and_ends_softly(typist):
     typist.hold(Key(0), 10)
     places = [typist.hold(Key.RIGHT, 1).setpoint.x for _ in range(300)]
     places += [typist.hold(Key(0), 1).setpoint.x for _ in range(300)]
-    steps = [b - a for a, b in zip(places, places[1:], strict=False)]
-    jumps = [abs(b - a) for a, b in zip(steps, steps[1:], strict=False)]
+    steps = [b - a for a, b in pairwise(places)]
+    jumps = [abs(b - a) for a, b in pairwise(steps)]
     assert max(jumps) < Gait().speed_m_s * 0.001 / 40
     assert steps[-1] < 1e-6
 
