@@ -21,8 +21,8 @@ _ROOT: Final = Path(__file__).resolve().parents[2]
 _SOURCES: Final = ("teleop/control", "teleop/sim")
 _COMPILERS: Final = ("numba", "llvmlite", "numpy")
 _PREFIX: Final = "kernels-"
-#: In a folder that has every kernel; see `mark_whole`.
-_WHOLE: Final = "whole"
+#: In the folder, for each module whose kernels are all there; see `mark`.
+_MARK: Final = "{}.compiled"
 #: Folders of earlier states that may stay beside the present one.
 OLD_MAX: Final = 2
 
@@ -44,14 +44,14 @@ def make() -> Path:
     return path
 
 
-def is_whole() -> bool:
-    """Tell whether every kernel has been compiled in the present state."""
-    return (folder() / _WHOLE).exists()
+def has(module: str) -> bool:
+    """Tell whether all kernels that a module needs have been compiled in the present state."""
+    return (folder() / _MARK.format(module)).exists()
 
 
-def mark_whole() -> None:
-    """Note that every kernel has been compiled in the present state."""
-    (make() / _WHOLE).touch()
+def mark(module: str) -> None:
+    """Note that all kernels that a module needs have been compiled in the present state."""
+    (make() / _MARK.format(module)).touch()
 
 
 def fingerprint() -> str:

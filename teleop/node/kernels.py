@@ -26,19 +26,18 @@ _PROGRAM: Final = "import importlib, sys; importlib.import_module(sys.argv[1]).w
 
 def compile_all(rows: Iterable[Process], tell: Callable[[Report], None]) -> None:
     """Fill the cache with the kernels of these processes, unless it has them."""
-    modules = sorted({row.kernels for row in rows if row.kernels})
-    if not modules or cache.is_whole():
+    wanted = sorted({row.kernels for row in rows if row.kernels})
+    modules = [module for module in wanted if not cache.has(module)]
+    if not modules:
         return
     tell(Report("kernels", COMPILE, "once on this machine: a minute or so"))
     children = {module: _start(module) for module in modules}
-    failed = False
     for done, (module, compiler) in enumerate(children.items(), 1):
         words = _words_of(compiler)
-        failed = failed or compiler.returncode != 0
+        if compiler.returncode == 0:
+            cache.mark(module)
         what = COMPILE if compiler.returncode == 0 else "failed"
         tell(Report("kernels", what, f"{module}, {done} of {len(modules)}", last_words=words))
-    if not failed:
-        cache.mark_whole()
 
 
 def _say(report: Report) -> None:

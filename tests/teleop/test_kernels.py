@@ -13,9 +13,9 @@ from teleop.node.processes import PROCESSES
 @pytest.fixture
 def told(monkeypatch):
     """A cache that holds nothing, and modules that compile at once."""
-    state = SimpleNamespace(whole=False, reports=[])
-    monkeypatch.setattr(cache, "is_whole", lambda: state.whole)
-    monkeypatch.setattr(cache, "mark_whole", lambda: setattr(state, "whole", True))
+    state = SimpleNamespace(there=set(), reports=[])
+    monkeypatch.setattr(cache, "has", lambda module: module in state.there)
+    monkeypatch.setattr(cache, "mark", state.there.add)
     return state
 
 
@@ -34,26 +34,33 @@ def test_each_module_is_compiled_once_and_said(told, monkeypatch):
         "teleop.a, 1 of 2",
         "teleop.b, 2 of 2",
     ]
-    assert told.whole
+    assert told.there == {"teleop.a", "teleop.b"}
 
 
 def test_what_is_there_is_not_compiled_again(told):
-    told.whole = True
+    told.there.add("teleop.a")
     compile_all(rows("teleop.a"), told.reports.append)
     assert told.reports == []
+
+
+def test_what_another_node_has_not_needed_is_compiled(told, monkeypatch):
+    program(monkeypatch, "pass")
+    told.there.add("teleop.a")
+    compile_all(rows("teleop.a", "teleop.b"), told.reports.append)
+    assert told.reports[-1].detail == "teleop.b, 1 of 1"
 
 
 def test_a_node_without_kernels_waits_for_nothing(told):
     compile_all(rows("", ""), told.reports.append)
     assert told.reports == []
-    assert not told.whole
+    assert not told.there
 
 
-def test_a_compiler_that_fails_is_quoted_and_the_cache_not_called_whole(told, monkeypatch):
+def test_a_compiler_that_fails_is_quoted_and_its_module_not_called_there(told, monkeypatch):
     program(monkeypatch, "raise SystemExit('no space left')")
     compile_all(rows("teleop.a"), told.reports.append)
     assert (told.reports[-1].what, told.reports[-1].last_words) == ("failed", "no space left\n")
-    assert not told.whole
+    assert not told.there
 
 
 def test_a_compiler_that_hangs_is_ended(told, monkeypatch):
@@ -61,7 +68,7 @@ def test_a_compiler_that_hangs_is_ended(told, monkeypatch):
     monkeypatch.setattr(kernels, "PATIENCE_S", 0.2)
     compile_all(rows("teleop.a"), told.reports.append)
     assert told.reports[-1].what == "failed"
-    assert not told.whole
+    assert not told.there
 
 
 @pytest.mark.parametrize("row", [row for row in PROCESSES if row.kernels], ids=lambda row: row.name)

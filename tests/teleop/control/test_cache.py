@@ -69,12 +69,13 @@ def test_any_edit_names_another_folder_and_undoing_it_the_first_again(sources):
     assert cache.folder() == first
 
 
-def test_whole_is_what_was_marked_in_this_state(sources):
-    assert not cache.is_whole()
-    cache.mark_whole()
-    assert cache.is_whole()
+def test_a_module_is_there_if_it_was_marked_in_this_state(sources):
+    assert not cache.has("teleop.a")
+    cache.mark("teleop.a")
+    assert cache.has("teleop.a")
+    assert not cache.has("teleop.b"), "whoever needs less has not compiled for all"
     (sources / "more.py").touch()
-    assert not cache.is_whole()
+    assert not cache.has("teleop.a")
 
 
 def test_folders_of_long_past_states_go(sources):
