@@ -9,6 +9,7 @@ with the nearest place within: the tip slides along the fence. A tip that stands
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 from transport.wire.vector import Setpoint
 
@@ -41,15 +42,23 @@ class Fence:
         return self._bring_in(old, wish)
 
     def _bring_in(self, old: Setpoint, wish: Setpoint) -> Setpoint:
-        low = tuple(map(min, self._min, old[:3]))
-        high = tuple(map(max, self._max, old[:3]))
-        x, y, z = (min(max(w, a), b) for w, a, b in zip(wish[:3], low, high, strict=True))
-        reach2 = max(self._reach2, old.x * old.x + old.y * old.y + old.z * old.z)
-        far2 = x * x + y * y + z * z
-        if far2 > reach2:
-            share = math.sqrt(reach2 / far2)
-            x, y, z = x * share, y * share, z * share
-            inside = zip((x, y, z), low, high, strict=True)
-            if not all(a - _SLACK_M <= w <= b + _SLACK_M for w, a, b in inside):
-                x, y, z = old[:3]  # the rim where box and reach meet: no step along it
-        return wish._replace(x=x, y=y, z=z)
+        """Take the nearest place on the box, on the reach, or on both; else stay."""
+        here, there = old[:3], wish[:3]
+        low, high = _each(min, self._min, here), _each(max, self._max, here)
+        reach_m = math.sqrt(max(self._reach2, sum(w * w for w in here)))
+        boxed = _each(min, _each(max, there, low), high)
+        for x, y, z in (boxed, _within(there, reach_m), _within(boxed, reach_m)):
+            in_box = _each(min, _each(max, (x, y, z), low), high)
+            strays = max(math.dist((x, y, z), in_box), math.hypot(x, y, z) - reach_m)
+            if strays <= _SLACK_M and math.dist((x, y, z), there) <= math.dist(here, there):
+                return wish._replace(x=x, y=y, z=z)
+        return wish._replace(x=old.x, y=old.y, z=old.z)  # the rim where box and reach meet
+
+
+def _each(choose: Callable[[float, float], float], a: Corner, b: Corner) -> Corner:
+    return choose(a[0], b[0]), choose(a[1], b[1]), choose(a[2], b[2])
+
+
+def _within(place: Corner, reach_m: float) -> Corner:
+    share = min(1.0, reach_m / max(math.hypot(*place), 1e-9))
+    return place[0] * share, place[1] * share, place[2] * share
