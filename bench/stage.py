@@ -313,7 +313,8 @@ class Stage:
         self.children[name] = spawn(["-m", module, str(path)], output=log)
 
     def _wait(self, what: str, done: Callable[[], bool]) -> None:
-        wait_s = START_WAIT_S if cache.is_whole() else COMPILE_WAIT_S
+        compiled = all(cache.has(row.kernels) for row in PROCESSES if row.kernels)
+        wait_s = START_WAIT_S if compiled else COMPILE_WAIT_S
         give_up = time.monotonic() + wait_s
         while not done():
             self.check()
