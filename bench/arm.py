@@ -24,7 +24,8 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
+import time
+from collections.abc import Mapping, Sequence
 from pathlib import Path as File
 from typing import NamedTuple
 from zlib import crc32
@@ -44,9 +45,17 @@ from bench.arm_tracking import Tone
 from bench.children import spawn, stop
 from bench.claims import Condition, Verdict, failed, judge, load_claims
 from bench.join import spread
-from bench.report import Report, host, now_utc, sentinel_table, steal_condition, write
+from bench.report import (
+    STEAL_MAX,
+    Report,
+    host,
+    now_utc,
+    sentinel_table,
+    steal_condition,
+    write,
+)
 from bench.rows import Row, numbers
-from bench.sentinel import Sentinel, StallTable, stall_table
+from bench.sentinel import Sentinel, StallTable, stall_table, steal_ns
 from bench.stage import SHM, Keys, Play, Spoiled, Stage
 from bench.variants import BY_NAME
 from teleop.console.script import CHORD_HZ, figure8
@@ -132,11 +141,14 @@ def run(course: Course, console: Console, json: File | None, seed: int = 0) -> i
                 bench.without_physics()
             else:
                 bench.with_physics()
-            bench.timings()
-            bench.truth()
         watches, steal_ms = sentinel.watches(), sentinel.steal_ms()
+        conditions += steal_condition(watches, steal_ms)
+        # Without the sentinel: its tick, 50 us each millisecond, would be the p99 of short calls.
+        before, began_ns = steal_ns(), time.monotonic_ns()
+        bench.timings()
+        conditions += _stolen(before, time.monotonic_ns() - began_ns)
+        bench.truth()
     rows = bench.finish(stall_table(watches))
-    conditions += steal_condition(watches, steal_ms)
     report = Report(
         bench=PART,
         command=" ".join(["python -m bench", *sys.argv[1:]]),
@@ -457,8 +469,7 @@ def _filtered(before: Sequence[Tone], after: Sequence[Tone]) -> dict[str, float]
     delays = {
         tone.hz: tracking.delay_between(tone, after_) for tone, after_ in _pairs(before, after)
     }
-    low, high = 0.8, 1.2
-    group_s = (high * delays[high] - low * delays[low]) / (high - low)
+    group_s = tracking.group_delay_s(list(delays), list(delays.values()), 1.0)
     return {
         "gain_off_percent": max(abs(gain - 1.0) for gain in gains.values()) * 100.0,
         "delay_ms": max(delays[1.0], group_s) * 1e3,
@@ -480,6 +491,16 @@ def _timing_row(
             key = f"{prefix[name]}{quantity}_{unit}"
             row.extra[key] = getattr(timed, quantity) / per_us
     return row
+
+
+def _stolen(before: Mapping[int, int], lasted_ns: int) -> list[Condition]:
+    """Say so if the hypervisor took more of a core than times can bear, since then."""
+    parts = {cpu: (ns - before.get(cpu, 0)) / lasted_ns for cpu, ns in steal_ns().items()}
+    return [
+        Condition("steal", f"the hypervisor took {part:.1%} of core {cpu}")
+        for cpu, part in parts.items()
+        if part > STEAL_MAX
+    ]
 
 
 def _conditions(words: dict[str, str]) -> list[Condition]:

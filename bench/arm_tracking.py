@@ -6,7 +6,7 @@ Pure: paths in, numbers out. Nothing is fitted but where the name says so.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -105,6 +105,18 @@ def delay_between(before: Tone, after: Tone) -> float:
     """Give the delay by which one tone of x comes after another, s; less than half its period."""
     turn = np.angle(before.at_m[0] / after.at_m[0])
     return float(turn) / (2.0 * math.pi * before.hz)
+
+
+def group_delay_s(hz: Sequence[float], delays_s: Sequence[float], at_hz: float) -> float:
+    """Give the group delay at a frequency from the delays of tones below and above it.
+
+    A phase is odd in frequency: a f + b f^3 through all tones, whose slope is far less noisy than
+    the difference of two. Of the filter's own phases, 0.5 to 2 Hz, it makes 0.06 ms too much at 1.
+    """
+    f = np.array(hz)
+    odd = np.stack((f, f**3), axis=1)
+    (a, b), *_ = np.linalg.lstsq(odd, f * np.array(delays_s), rcond=None)
+    return float(a + 3.0 * b * at_hz**2)
 
 
 class Release(NamedTuple):

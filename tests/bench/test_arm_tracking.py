@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import cmath
 import math
 
 import numpy as np
@@ -12,6 +13,7 @@ from bench.arm_tracking import (
     delay_between,
     error,
     fitted_delay_s,
+    group_delay_s,
     releases,
     script_at,
     tone,
@@ -19,7 +21,8 @@ from bench.arm_tracking import (
 )
 from bench.readings import Window
 from safety.profile import MS
-from teleop.console.script import figure8, stations
+from teleop.console.script import CHORD_HZ, figure8, stations
+from teleop.control import tremor
 
 T0 = 7_000_000 * MS
 WINDOW = Window(T0 + 1000 * MS, T0 + 5000 * MS)
@@ -116,6 +119,22 @@ def test_the_delay_between_two_tones_is_what_it_is() -> None:
         for lag in (0.003, 0.027)
     )
     assert delay_between(before, after) == pytest.approx(0.024, abs=1e-5)
+
+
+def test_a_group_delay_is_the_slope_of_the_filters_own_phases() -> None:
+    period_ns = 1_000_000
+    sections = tremor.design(period_ns)
+
+    def delay_s(hz: float) -> float:
+        z = cmath.exp(-1j * math.tau * hz * period_ns * 1e-9)
+        gain = 1.0 + 0.0j
+        for b0, b1, b2, a1, a2 in sections.tolist():
+            gain *= (b0 + (b1 + b2 * z) * z) / (1.0 + (a1 + a2 * z) * z)
+        return -cmath.phase(gain) / (math.tau * hz)
+
+    found = group_delay_s(CHORD_HZ, [delay_s(hz) for hz in CHORD_HZ], 1.0)
+    assert found == pytest.approx(tremor.delay_us(sections, period_ns) * 1e-6, abs=6e-5)
+    assert group_delay_s(CHORD_HZ, [0.01] * len(CHORD_HZ), 1.0) == pytest.approx(0.01)
 
 
 def test_whole_periods_are_cut_by_the_scripts_clock() -> None:
