@@ -37,6 +37,7 @@ from bench.tables import show
 from safety.gate import Verdict
 from safety.profile import LADDERS, MS, Profile
 from safety.state import Cause, State
+from teleop.robot.agent import SELF_LATE_NS
 from transport.io.clock import Skew
 from transport.io.mapping import Mapping
 from transport.telemetry.flight import FlightReader
@@ -114,17 +115,18 @@ class Record:
                 late = where == "robot" and line["verdict"] == Verdict.LATE
                 (self._late if late else self._times[where]).append(t_ns)
         for event in self._waiting:
-            self.found.append((event, *self._explain(event["t_ns"])))
+            self.found.append((event, *self._explain(event["t_ns"], event["cause"])))
         self._waiting = [event for event in self._events.take() if _is_fall(event)]
         for times in (*self._times.values(), self._late):
             while times and times[0] < time.monotonic_ns() - KEPT_NS - 2 * int(LOOK_S * 1e9):
                 times.popleft()
 
-    def _explain(self, t_ns: int) -> tuple[str, int, int]:
+    def _explain(self, t_ns: int, cause: int) -> tuple[str, int, int]:
         """Find the first place that was silent before `t_ns`: its name, the gap's start and end."""
+        least_ns = SELF_LATE_NS if cause == Cause.SELF_LATE else HOLD_NS
         for where, name in (("sent", "console"), ("relay", "relay"), ("robot", "robot")):
             start_ns, end_ns = gap_around(self._times[where], t_ns)
-            if end_ns - start_ns >= HOLD_NS - MS:
+            if end_ns - start_ns >= least_ns - MS:
                 return name, start_ns, end_ns
         if any(t_ns - 2 * HOLD_NS <= late_ns <= t_ns for late_ns in self._late):
             return "late", t_ns - HOLD_NS, t_ns
