@@ -74,6 +74,9 @@ def test_without_an_engine_what_needs_it_is_not_measurable_and_the_rest_is(
     monkeypatch.setattr(arm.ArmBench, "_timed", lambda self, part, count: dict(timed))
     monkeypatch.setattr(arm_truth, "labels", lambda rng, scenes: arm_truth.Count(scenes, 0))
     monkeypatch.setattr(arm, "_conditions", lambda _: [Condition("no-mujoco", words["no-mujoco"])])
+    # A second is too short for steal time, which is counted in hundredths of one.
+    monkeypatch.setattr(arm, "steal_condition", lambda *_: [])
+    monkeypatch.setattr(arm, "_stolen", lambda *_: [])
     shown, text = console()
     assert arm.run(COURSE, shown, tmp_path / "r.json") == 1, "of chain and pictures there is none"
     report = json.loads((tmp_path / "r.json").read_text())
@@ -87,6 +90,12 @@ def test_without_an_engine_what_needs_it_is_not_measurable_and_the_rest_is(
     assert "MuJoCo is not installed" in text.getvalue()
     kernels = next(row for row in report["rows"] if row["variant"] == "kernels")["extra"]
     assert (kernels["inverse_p50_us"], kernels["inverse_p99_us"]) == (2.0, 3.0)
+
+
+def test_what_a_hypervisor_took_meanwhile_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(arm, "steal_ns", lambda: {0: 30_000_000, 1: 70_000_000})
+    [said] = arm._stolen({0: 20_000_000, 1: 20_000_000}, 2_000_000_000)
+    assert said == Condition("steal", "the hypervisor took 2.5% of core 1")
 
 
 def test_a_claim_without_a_number_fails_a_run_that_is_judged(
