@@ -269,7 +269,9 @@ def monitor_objects(world: World, rng: Random) -> Undo:
 
 def _altered(world: World, rng: Random, alter: Callable[[Command], Command]) -> Undo:
     """Have a console say something else than its hand; what it says is sealed all the same."""
-    console = rng.choice(list(world.consoles.values()))
+    console = _speaking(world, rng)
+    if console is None:
+        return lambda: None
     console.alter = alter
 
     def undo() -> None:

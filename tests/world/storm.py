@@ -18,8 +18,8 @@ from tests.world.faults import FAULTS, Undo
 from tests.world.world import World
 
 #: How long faults may begin after the first, and how many there are.
-STORM_MS = 700
-FAULTS_MIN, FAULTS_MAX = 4, 12
+STORM_MS = 1000
+FAULTS_MIN, FAULTS_MAX = 3, 9
 #: Within this after the last fault has ended, the hand has the robot again.
 MEND_MS_MAX = 6_000
 #: The team at the robot looks this often whether a stop is to be reset.

@@ -8,7 +8,7 @@ from tests.world.faults import FAULTS
 from tests.world.storm import Storm, script, told
 
 #: So many worlds, and events delivered to their cores, in a block; ten blocks.
-WORLDS, EVENTS_MIN = 18, 100_000
+WORLDS, EVENTS_MIN = 16, 100_000
 BLOCKS = 10
 
 
