@@ -103,12 +103,13 @@ def test_a_leap_of_50_mm_exceeds_no_speed_and_no_torque(hand):
 def test_out_of_reach_the_arm_holds_the_last_it_could_reach_and_says_so(hand):
     hand.hold(50)
     reached = hand.tip
-    hand.say(hand.asked._replace(z=hand.asked.z - 0.3))
+    hand.say(hand.asked._replace(z=hand.asked.z - 0.3, jaw=0.8))
     hand.hold(100)
     assert hand.arm.rule is Rule.UNREACHABLE
+    assert hand.arm.pose.jaw == pytest.approx(0.0, abs=0.01)  # all of it is held
     assert np.linalg.norm(hand.tip - reached) < 0.01 * MM
     assert hand.arm.refused[Refusal.NONE] > 0  # it was accepted: the watchdog is fed
-    hand.say(hand.asked._replace(z=hand.asked.z + 0.3))
+    hand.say(hand.asked._replace(z=hand.asked.z + 0.3, jaw=0.0))
     hand.hold(100)
     assert hand.arm.rule is Rule.NONE
 
@@ -347,6 +348,7 @@ def test_a_field_whose_numbers_are_lost_brakes_says_so_and_is_not_reset(hand):
     moving(hand)
     hand.field._physics._data.qvel[0] = math.nan
     hand.wait(2)
+    assert hand.field._physics._data.time > 0.4
     assert hand.field.warnings > 0
     assert hand.arm.mode is Mode.BRAKED
     hand.arm.stop(None, hand.now_ns)
