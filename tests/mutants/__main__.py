@@ -21,7 +21,7 @@ from tests.mutants.mutation import Kind, Mutant
 from tests.mutants.plan import CORE, Plan
 from tests.mutants.survey import Survey, SurveyError, survey
 from tests.mutants.trial import Task, attempt, preload, run
-from tests.mutants.verdict import Fate, complaints, number, scores
+from tests.mutants.verdict import Fate, complaints, number, scores, where
 
 
 def main(arguments: Sequence[str] | None = None, plan: Plan = CORE) -> int:
@@ -49,13 +49,15 @@ def main(arguments: Sequence[str] | None = None, plan: Plan = CORE) -> int:
         return 1
     print(f"{len(found.seconds)} tests pass; {len(mutants)} mutants follow", flush=True)
     preload(found.modules, plan.changing)
-    fates = judge(mutants, found, named, said.workers)
+    fates = judge(mutants, found, named, reasons, said.workers)
     if said.json is not None:
         said.json.write_text(report(fates, reasons))
     return tell(fates, reasons, named, time.monotonic() - begun_s)
 
 
-def judge(mutants: Sequence[Mutant], found: Survey, named: Table, workers: int) -> list[Fate]:
+def judge(
+    mutants: Sequence[Mutant], found: Survey, named: Table, reasons: Table, workers: int
+) -> list[Fate]:
     """Try all mutants; of one that has a named test only this test may notice."""
     tests = [look_up(named, m) if m.kind is not Kind.CHANGE else None for m in mutants]
     batches = [
@@ -67,13 +69,13 @@ def judge(mutants: Sequence[Mutant], found: Survey, named: Table, workers: int) 
         for mutant, tries in zip(mutants, batches, strict=True)
     )
     fates: dict[int, Fate] = {}
-    survived = 0
     for k, answer, seconds in run(tasks, workers):
         fates[k] = Fate(mutants[k], tests[k], answer["by"], answer["failed"], seconds)
-        survived += not answer["by"]
+        if not answer["by"] and look_up(reasons, mutants[k]) is None:
+            print(f"\rsurvived: {where(mutants[k])}", flush=True)
         if sys.stdout.isatty() or len(fates) % 100 == 0:
             end = "\r" if sys.stdout.isatty() else "\n"
-            print(f"{len(fates):5} tried, {survived} survived", end=end, flush=True)
+            print(f"{len(fates)} of {len(mutants)}", end=end, flush=True)
     return [fates[k] for k in range(len(mutants))]
 
 

@@ -54,6 +54,11 @@ def number(mutant: Mutant) -> str:
     return sha256(f"{mutant.file} {mutant.name}".encode()).hexdigest()[:6]
 
 
+def where(mutant: Mutant) -> str:
+    """Say which mutant, for people."""
+    return f"{number(mutant)} {mutant.file} {mutant.name}"
+
+
 def scores(fates: Sequence[Fate], reasons: Table) -> list[Score]:
     """Count the fates, file by file."""
     found = []
@@ -81,14 +86,13 @@ def complaints(fates: Sequence[Fate], reasons: Table, named: Table) -> list[str]
 
 def _of_fate(fate: Fate, reason: str | None) -> Iterable[str]:
     mutant = fate.mutant
-    where = f"{number(mutant)} {mutant.file} {mutant.name}"
     if mutant.kind is not Kind.CHANGE and fate.test is None and reason is None:
-        yield f"no test is named for {where}"
+        yield f"no test is named for {where(mutant)}"
     elif fate.test is not None and (fate.by != fate.test or not fate.failed):
-        yield f"{fate.test} does not fail on {where}"
+        yield f"{fate.test} does not fail on {where(mutant)}"
     elif fate.by and reason is not None:
-        yield f"a reason for a mutant that is killed: {where}, by {fate.by}"
+        yield f"a reason for a mutant that is killed: {where(mutant)}, by {fate.by}"
     elif not fate.by and reason is None:
-        yield f"survived: {where}"
+        yield f"survived: {where(mutant)}"
     elif not fate.by and reason is not None and not reason.startswith((SAME, BORNE)):
-        yield f"a reason begins with {SAME!r} or {BORNE!r}: {where}"
+        yield f"a reason begins with {SAME!r} or {BORNE!r}: {where(mutant)}"

@@ -106,3 +106,10 @@ def test_a_token_lost_counts_as_such_only_where_it_is_the_lowest():
     ceilings.set("pillar", State.ENGAGED, "", 20 * MS, 0)
     ceilings.set("watchdogd", State.ESTOP, "pressed", 1000 * MS, 0)
     assert ceilings.lowest(30 * MS) == (State.ESTOP, "watchdogd: pressed", False)
+
+
+def test_the_silence_of_a_source_that_is_not_wired_is_no_lost_token():
+    ceilings = Ceilings(POLICIES, wired=("pillar",))
+    ceilings.set("pillar", State.ENGAGED, "", 20 * MS, 90 * MS)
+    ceilings.set("watchdogd", State.ENGAGED, "", 50 * MS, 0)
+    assert ceilings.lowest(100 * MS) == (State.HOLD, "watchdogd is silent", False)

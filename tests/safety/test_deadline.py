@@ -99,6 +99,8 @@ def test_a_gap_of_two_periods_is_forgiven_and_one_nanosecond_more_is_not():
 
 def test_the_longest_gap_is_kept_for_the_record():
     silence = Silence(NATIVE, MS, T0)
+    silence.heard(T0 + MS)
+    assert silence.longest_gap_ns == 0, "a period is none"
     for ms in (1, 3, 10, 12, 15):
         silence.heard(T0 + ms * MS)
     assert silence.longest_gap_ns == 7 * MS
@@ -112,6 +114,24 @@ def test_a_hand_read_each_millisecond_is_silent_after_40_ms():
     for ms in range(10):
         hand.heard(ms, 0, T0 + ms * MS)
     assert hand.next_deadline_ns() == T0 + 9 * MS + HAND_NS_MIN
+
+
+def test_a_hand_that_was_never_read_is_silent_40_ms_after_the_session_began():
+    assert HandSilence(T0).next_deadline_ns() == T0 + HAND_NS_MIN
+
+
+@pytest.mark.parametrize("first", [0, 1, 7])
+def test_the_time_before_the_first_reading_is_no_period_of_the_device(first):
+    hand = HandSilence(T0)
+    hand.heard(first, 10 * MS, T0 + 90 * MS)
+    assert hand.next_deadline_ns() == T0 + 80 * MS + HAND_NS_MIN
+
+
+def test_two_readings_tell_how_often_a_device_is_read():
+    hand = HandSilence(T0)
+    hand.heard(0, 0, T0)
+    hand.heard(1, 0, T0 + 20 * MS)
+    assert hand.next_deadline_ns() == T0 + 80 * MS
 
 
 def test_a_repeated_reading_is_no_sign_of_life():

@@ -2,8 +2,10 @@
 
 from safety.ceiling import Ceilings
 from safety.estop import TOKEN_NS, TOKEN_NS_MAX, Button
+from safety.messages import Ceiling
 from safety.profile import MS
 from safety.state import State
+from transport.wire.codec import Registry, encode
 
 
 def said(button, ms):
@@ -23,6 +25,20 @@ def test_its_token_names_it_and_lives_for_20_ms():
     token = Button("pillar", "psm1").to_send(0)
     assert (token.source, token.robot, token.cause) == ("pillar", "psm1", "")
     assert token.ttl_ms * MS == TOKEN_NS_MAX == 4 * TOKEN_NS
+
+
+def test_what_a_box_says_is_read_as_a_ceiling_by_whoever_decodes_it():
+    token = Button("pillar", "psm1").to_send(0)
+    assert Registry((Ceiling,)).decode(encode(token)) == token
+
+
+def test_a_button_that_is_read_again_and_again_and_never_down_says_nothing_else():
+    button = Button("pillar", "psm1")
+    for t in range(20):
+        button.read(down=False)
+        token = button.to_send(t * MS)
+        assert token is None or token.max_state is State.ENGAGED
+    assert not button.is_pressed
 
 
 def test_a_press_is_said_at_once_and_again_until_it_is_acknowledged_and_up():

@@ -222,6 +222,24 @@ def test_past_sequences_are_duplicates_or_old(robot):
     assert robot.admit(command(seq=4, tick_echo=1)).verdict is Verdict.DUPLICATE
 
 
+@pytest.mark.parametrize(
+    ("history", "repaired"),
+    [({}, 0), ({"previous": POSE}, 1), ({"previous": POSE, "earlier": POSE}, 2)],
+    ids=["none", "the one before", "the two before"],
+)
+def test_a_hole_is_repaired_by_what_the_next_command_repeats(robot, history, repaired):
+    robot.admit(command(seq=1))
+    robot.admit(command(seq=4, **history))
+    counts = robot.gate.session.windows[0].counts()
+    assert (counts.missing, counts.repaired) == (2, repaired)
+
+
+def test_what_is_refused_before_its_age_is_known_has_none(robot):
+    robot.now_ns += 3 * MS
+    assert robot.admit(command(bytes(32))).loop_ns == 0
+    assert robot.admit(command(tick_echo=2)).loop_ns == 0
+
+
 def test_arms_have_windows_of_their_own(robot):
     assert robot.admit(command(seq=7)).verdict is Verdict.ADMITTED
     assert robot.admit(command(seq=7, arm=1)).verdict is Verdict.ADMITTED

@@ -57,6 +57,13 @@ def test_motion_begins_from_armed_or_from_an_unlatched_hold():
     }
 
 
+def test_a_new_interlock_boots_and_nobody_holds_it_down_yet():
+    interlock = Interlock()
+    assert (interlock.state, interlock.cause) == (State.BOOT, Cause.NONE)
+    assert interlock.permits(Act.BOOT)
+    assert interlock.ceiling is State.ENGAGED
+
+
 @pytest.mark.parametrize("stored", list(State))
 def test_a_robot_boots_at_or_below_what_was_stored_and_never_above_boot(stored):
     assert Interlock(stored).state is min(State.BOOT, stored)
