@@ -3,7 +3,8 @@
 Rules
 -----
 1. Age grows from the last `heard`; every rung of the profile's ladder is reached exactly at its
-   nanosecond, asked by `rung(now_ns)`.
+   nanosecond, asked by `rung(now_ns)`. One that was reached stays due until it is acted on
+   (`climb`), whatever else a loop that comes late hears first.
 2. A gap of more than two periods restarts the clean time that leaving DEGRADED needs.
 3. The hand has its own deadline: a console that repeats the last pose of a frozen page is silent
    although its frames arrive.
@@ -40,6 +41,7 @@ class Silence:
         self._gap_ns = 2 * period_ns
         self.heard_ns = now_ns
         self._clean_since_ns = now_ns
+        self._acted_on = Rung.CLEAN
         self.longest_gap_ns = 0
 
     def heard(self, now_ns: int) -> None:
@@ -49,6 +51,7 @@ class Silence:
             self._clean_since_ns = now_ns
             self.longest_gap_ns = max(self.longest_gap_ns, gap)
         self.heard_ns = now_ns
+        self._acted_on = Rung.CLEAN
 
     def rung(self, now_ns: int) -> Rung:
         """Name the rung that silence has reached."""
@@ -57,17 +60,20 @@ class Silence:
             return Rung.CLEAN
         return Rung(sum(age >= limit for limit in self._ages))
 
+    def climb(self, now_ns: int) -> Rung:
+        """Name the rung that silence has reached, to act on it."""
+        self._acted_on = rung = self.rung(now_ns)
+        return rung
+
     def is_steady(self, now_ns: int) -> bool:
         """Tell whether no gap exceeded two periods for the recovery time."""
         return now_ns - self._clean_since_ns >= self._ladder.recovery_ns
 
-    def next_deadline_ns(self, now_ns: int) -> int | None:
-        """When the next rung is reached unless something is heard; None above the last."""
-        age = now_ns - self.heard_ns
-        for limit in self._ages:
-            if age < limit:
-                return self.heard_ns + limit
-        return None
+    def next_deadline_ns(self) -> int | None:
+        """When the first rung that was not acted on is, or was, reached; None above the last."""
+        if self._acted_on is Rung.STOP:
+            return None
+        return self.heard_ns + self._ages[self._acted_on]
 
 
 #: HOLD when the hand's device was not read for three of its periods, within these bounds.

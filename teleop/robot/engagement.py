@@ -144,7 +144,7 @@ class Engagement:
 
     def handle(self, now_ns: int) -> None:
         """Apply what silence has come to by now."""
-        rung = self._silence.rung(now_ns)
+        rung = self._silence.climb(now_ns)
         cause = Cause.LATE if self._late else Cause.SILENCE
         if rung is Rung.DEGRADED:
             self._lower(State.DEGRADED, Cause.LATE if self._late else Cause.GAP, now_ns)
@@ -157,7 +157,7 @@ class Engagement:
 
     def next_deadline_ns(self, now_ns: int) -> int | None:
         """When `handle` has something to do, unless a command comes first."""
-        silence_ns = self._silence.next_deadline_ns(now_ns)
+        silence_ns = self._silence.next_deadline_ns()
         if self._interlock.state is State.HOLD and not self.latched:
             latch_ns = self._hold_ns + self._patience_ns(self._silence.rung(now_ns))
             return latch_ns if silence_ns is None else min(latch_ns, silence_ns)

@@ -8,10 +8,8 @@ its own socket, and the team at the robot a local one (0600) without any network
 from __future__ import annotations
 
 import sys
-import threading
 from collections import deque
 from pathlib import Path
-from queue import SimpleQueue
 
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
@@ -22,6 +20,7 @@ from safety.interlock import Transition
 from safety.profile import LADDERS, MS, Profile
 from safety.state import State
 from safety.store.file import Record, RobotStore, StoreError
+from safety.store.writer import Writer
 from teleop.robot import shape
 from teleop.robot.agent import Agent, Persist, To
 from teleop.robot.settings import RobotdSettings
@@ -58,6 +57,7 @@ CAUSES = (
     "forbidden",  # not for a device of this role or name to say
     "grant",  # a grant that does not hold here
     "session",  # a revocation of a session that is not in force
+    "store",  # a write that failed: it is tried again
     "measure",  # a pose that is no pose, or an arm that is not there
 )
 HANDSHAKES = ("admitted", "unknown_key", "wrong_role", "unknown_domain", "not_curve")
@@ -80,9 +80,13 @@ class Robotd:
         self._keyring = keyring = Keyring.load(settings.keys)
         self._agent = self._boot(settings, keyring)
         self._grants: dict[str, TokenBucket] = {}
-        self._to_write: SimpleQueue[Persist] = SimpleQueue()
         self._written: deque[Persist] = deque()
-        threading.Thread(target=self._write, name="store", daemon=True).start()
+        self._writer: Writer[Persist] = Writer(
+            self._store,
+            lambda event: Record(event.epoch, event.state),
+            self._on_disk,
+            lambda: runtime.loop.call_from_thread(lambda: self._refuse("store")),
+        )
         self._open_doors(settings, runtime, keyring.identity(settings.identity))
         self._links = self._open_links(settings, runtime)
         self._alarm = runtime.loop.alarm(self._time)
@@ -213,19 +217,16 @@ class Robotd:
 
     def _handle(self, event: Transition | Persist) -> None:
         if isinstance(event, Persist):
-            self._to_write.put(event)
+            self._writer.put(event)
             return
         self._events.append(event.t_ns, event.old, event.new, event.cause, self._agent.epoch_max)
         self._gauges["state"].set(event.new)
         self._gauges["cause"].set(event.cause)
 
-    def _write(self) -> None:
-        """Put records on disk, in their order; in a thread, because a sync may take a while."""
-        while True:
-            event = self._to_write.get()
-            self._store.write(Record(event.epoch, event.state))
-            self._written.append(event)
-            self._runtime.loop.call_from_thread(self._drain_written)
+    def _on_disk(self, event: Persist) -> None:
+        """Note, in the writer's thread, that a record is on disk."""
+        self._written.append(event)
+        self._runtime.loop.call_from_thread(self._drain_written)
 
     def _drain_written(self) -> None:
         while self._written:

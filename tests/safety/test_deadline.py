@@ -36,8 +36,18 @@ def test_each_rung_is_reached_at_its_nanosecond(age_ns, rung):
 
 def test_above_the_last_rung_there_is_no_deadline():
     silence = Silence(NATIVE, MS, T0)
-    assert silence.next_deadline_ns(T0 + 2000 * MS - 1) == T0 + 2000 * MS
-    assert silence.next_deadline_ns(T0 + 2000 * MS) is None
+    silence.climb(T0 + 2000 * MS - 1)
+    assert silence.next_deadline_ns() == T0 + 2000 * MS
+    silence.climb(T0 + 2000 * MS)
+    assert silence.next_deadline_ns() is None
+
+
+def test_a_rung_stays_due_until_it_is_acted_on():
+    silence = Silence(NATIVE, MS, T0)
+    assert silence.rung(T0 + 150 * MS) is Rung.LATCHED
+    assert silence.next_deadline_ns() == T0 + 5 * MS, "to look is not to act"
+    assert silence.climb(T0 + 150 * MS) is Rung.LATCHED
+    assert silence.next_deadline_ns() == T0 + 2000 * MS
 
 
 @given(profiles, periods, st.integers(0, 6000 * MS))
@@ -57,8 +67,8 @@ def test_the_next_deadline_is_the_first_moment_of_a_higher_rung(ladder, period_n
     silence, now_ns = Silence(ladder, period_ns, T0), T0
     for gap_ns in gaps:
         now_ns += gap_ns
-        deadline_ns = silence.next_deadline_ns(now_ns)
-        rung = silence.rung(now_ns)
+        rung = silence.climb(now_ns)
+        deadline_ns = silence.next_deadline_ns()
         if deadline_ns is None:
             assert rung is Rung.STOP
         else:
@@ -73,7 +83,7 @@ def test_hearing_starts_the_ladder_again():
     silence = Silence(NATIVE, MS, T0)
     silence.heard(T0 + 19 * MS)
     assert silence.rung(T0 + 23 * MS) is Rung.CLEAN
-    assert silence.next_deadline_ns(T0 + 23 * MS) == T0 + 24 * MS
+    assert silence.next_deadline_ns() == T0 + 24 * MS
 
 
 def test_a_stream_is_steady_after_200_ms_without_a_gap_over_two_periods():

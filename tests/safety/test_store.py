@@ -2,12 +2,14 @@
 
 import json
 import os
+import threading
 
 import pytest
 
 from safety.state import State
 from safety.store import file as store_file
 from safety.store.file import Record, RobotStore, StoreError
+from safety.store.writer import Writer
 
 
 @pytest.fixture
@@ -109,3 +111,35 @@ def test_record_and_folder_are_synced_before_write_returns(store, path, monkeypa
     assert synced == [f"{path}.new", str(path.parent)]
     assert json.loads(path.read_bytes()) == {"epoch": 9, "state": 2}
     assert [entry.name for entry in path.parent.iterdir()] == [path.name]
+
+
+class FullDisk(RobotStore):
+    """A store whose disk has no room for so many tries."""
+
+    def __init__(self, path, fails):
+        super().__init__(path)
+        self.fails = fails
+
+    def write(self, record):
+        if self.fails:
+            self.fails -= 1
+            raise OSError(28, "No space left on device")
+        super().write(record)
+
+
+def test_a_full_disk_delays_what_is_written_and_loses_nothing(tmp_path):
+    store = FullDisk(tmp_path / "robot.store", fails=3)
+    done, failed, written = threading.Event(), [], []
+
+    def on_written(epoch):
+        written.append((epoch, store.read().epoch, len(failed)))
+        if epoch == 8:
+            done.set()
+
+    writer = Writer(
+        store, lambda epoch: Record(epoch, State.BOOT), on_written, lambda: failed.append(1), 0.001
+    )
+    for epoch in (7, 8):
+        writer.put(epoch)
+    assert done.wait(10.0)
+    assert written == [(7, 7, 3), (8, 8, 3)], "in order, each once it can be read again"

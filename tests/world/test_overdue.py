@@ -1,18 +1,11 @@
 """A deadline that has come stays due until it was handled, whatever the loop hears first."""
 
-import pytest
-
 from safety.profile import MS
 from tests.world.rig import Rig
 
 US = 1_000
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="Silence.next_deadline_ns skips a rung that is reached but not handled: HOLD then waits "
-    "for the agent's next other deadline, up to one state period",
-)
 def test_a_rung_is_not_forgotten_when_a_strangers_frame_is_heard_before_it():
     rig = Rig().to_engaged()
     heard_ns = rig.now_ns
