@@ -245,12 +245,16 @@ class TestNobodyHoldsTheRobot:
             ("not_unit", ORIGIN._replace(qw=1e150)),
         ],
     )
-    def test_a_granted_hand_points_nowhere(
+    def test_a_granted_hand_points_nowhere_and_is_stopped_for_it(
         self, rogue: Rogue, name: str, setpoint: Setpoint
     ) -> None:
-        with refused(rogue.room, f"gate:{name}"):
-            rogue.room.relay.say(rogue.command(setpoint=pack_setpoint(setpoint)))
-        still(rogue.room)
+        room = rogue.room
+        with refused(room, **{f"gate:{name}": 3}):
+            for _ in range(3):
+                room.relay.say(rogue.command(setpoint=pack_setpoint(setpoint)))
+        room.until(lambda: room.state().state == State.PROTECTIVE_STOP, "the stop")
+        assert bedside(str(room.run_dir / f"bedside-{ROBOT}.sock"), "reset") == "IDLE"
+        still(room)
 
     def test_a_granted_hand_presses_without_having_been_up(self, rogue: Rogue) -> None:
         up = Setpoint(0.0, 0.0, 0.05, 1.0, 0.0, 0.0, 0.0, 0.0)

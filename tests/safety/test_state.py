@@ -6,6 +6,7 @@ from safety.clamp import Rule
 from safety.deadline import Rung
 from safety.gate import Verdict
 from safety.interlock import Act
+from safety.profile import Profile
 from safety.state import Cause, State
 from safety.supervision import Status
 
@@ -32,7 +33,7 @@ def test_numbers_in_recordings_never_change(words, names):
     ]
 
 
-@pytest.mark.parametrize("words", [State, Cause, Rule, Verdict, Act, Rung, Status])
+@pytest.mark.parametrize("words", [State, Cause, Rule, Verdict, Act, Rung, Status, Profile])
 def test_words_count_from_zero_and_no_two_are_one(words):
     """Of two names for one number the second would silently be the first."""
     assert [int(word) for word in words.__members__.values()] == list(range(len(words)))

@@ -21,11 +21,18 @@ from teleop.node.slices import (
     slices,
 )
 from teleop.robot.settings import RobotdSettings
-from teleop.settings import NativedSettings, RelaydSettings, SessiondSettings, SimdSettings
+from teleop.settings import (
+    EndoscopedSettings,
+    NativedSettings,
+    RelaydSettings,
+    SessiondSettings,
+    SimdSettings,
+)
 from transport.io.keys import Role
 
 #: What each process decodes its slice as.
 SETTINGS = {
+    "endoscoped": EndoscopedSettings,
     "robotd": RobotdSettings,
     "relayd": RelaydSettings,
     "simd": SimdSettings,
@@ -67,7 +74,14 @@ def test_everything_that_runs_comes_back_but_a_console():
 
 def test_a_production_node_runs_no_simulator():
     assert names(NodeConfig()) == ["robotd", "relayd", "sessiond", "webd"]
-    assert names(EVERYTHING) == ["robotd", "relayd", "simd", "sessiond", "webd"]
+    assert names(EVERYTHING) == ["robotd", "relayd", "simd", "sessiond", "endoscoped", "webd"]
+
+
+@pytest.mark.parametrize("why", ["[sim]\nmodel = 'point'", "[endoscope]\nrate_hz = 0"])
+def test_without_joints_to_see_or_pictures_wanted_there_is_no_endoscope(why):
+    config = parse(f"[robot]\ndriver = 'teleop.sim.simd'\n{why}")
+    assert "simd" in names(config)
+    assert "endoscoped" not in names(config)
 
 
 def test_no_endpoint_no_metrics():
