@@ -40,7 +40,7 @@ class Site(NamedTuple):
     scope : classes and functions around it, by name
     statement : the innermost statement around it, or the node itself
     function : the innermost function around it
-    table : name of the module's table that it is part of
+    table : name of what the module defines by the statement around it
     """
 
     node: ast.AST
@@ -167,13 +167,13 @@ def _below(site: Site) -> Iterator[Site]:
 
 
 def _table(statement: ast.AST) -> str | None:
-    """Name the constant that a statement of the module defines, if it does."""
+    """Tell which name a statement of the module defines, if it does."""
     target = None
     if isinstance(statement, ast.Assign) and len(statement.targets) == 1:
         target = statement.targets[0]
     elif isinstance(statement, ast.AnnAssign):
         target = statement.target
-    return target.id if isinstance(target, ast.Name) and target.id.isupper() else None
+    return target.id if isinstance(target, ast.Name) else None
 
 
 # What ----------------------------------------------------------------------------------------
@@ -340,7 +340,7 @@ def _uncaught(site: Site) -> Iterator[Made]:
 def _row(site: Site) -> Iterator[Made]:
     """Leave out a row of a table of the module."""
     node = site.node
-    if site.table is None or isinstance(site.parent, ast.Subscript):
+    if site.table is None or not site.table.isupper() or isinstance(site.parent, ast.Subscript):
         return
     if isinstance(node, ast.Dict):
         for k in range(len(node.keys)):

@@ -2,7 +2,9 @@
 
 import math
 import random
+import tomllib
 from itertools import pairwise
+from pathlib import Path
 
 import msgspec
 import pytest
@@ -464,6 +466,14 @@ def test_who_is_followed_again_while_braking_goes_on_without_a_jump():
 
 # The limits themselves ---------------------------------------------------------------------------
 
+ROOT = Path(__file__).parents[2]
+MOST = {
+    "speed_m_s": 10.0,
+    "acceleration_m_s2": 1000.0,
+    "reach_m": 2.0,
+    "window_rad": math.pi,
+    "beyond_m_max": 0.1,
+}
 NUMBERS = [field for field in Limits.__struct_fields__ if not field.startswith("corner")]
 
 
@@ -472,6 +482,35 @@ NUMBERS = [field for field in Limits.__struct_fields__ if not field.startswith("
 def test_a_limit_that_limits_nothing_is_refused_when_it_is_read(field, value):
     with pytest.raises(msgspec.ValidationError):
         msgspec.convert({field: value}, Limits)
+
+
+@pytest.mark.parametrize(("field", "most"), MOST.items())
+def test_a_limit_up_to_its_bound_is_read_and_above_it_refused(field, most):
+    for value in (0.001, most):
+        assert getattr(msgspec.convert({field: value}, Limits), field) == value
+    with pytest.raises(msgspec.ValidationError):
+        msgspec.convert({field: math.nextafter(most, math.inf)}, Limits)
+
+
+def test_a_corner_up_to_two_metres_away_is_read_and_beyond_refused():
+    far = {"corner_m_min": (-2.0, -2.0, -2.0), "corner_m_max": (2.0, 2.0, 2.0)}
+    assert msgspec.convert(far, Limits).corner_m_max == (2.0, 2.0, 2.0)
+    for corner in ({"corner_m_min": (-2.1, -1, -1)}, {"corner_m_max": (1, 1, 2.1)}):
+        with pytest.raises(msgspec.ValidationError):
+            msgspec.convert({**far, **corner}, Limits)
+
+
+def test_a_limit_goes_by_its_name_and_no_other():
+    with pytest.raises(msgspec.ValidationError, match="sped_m_s"):
+        msgspec.convert({"sped_m_s": 0.1}, Limits)
+    with pytest.raises(TypeError):
+        Limits(0.1)
+
+
+def test_node_toml_writes_out_the_limits_that_hold_without_it():
+    written = tomllib.loads((ROOT / "node.toml").read_text())["robot"]["limits"]
+    assert set(written) == set(Limits.__struct_fields__)
+    assert msgspec.convert(written, Limits) == Limits()
 
 
 @pytest.mark.parametrize(

@@ -7,8 +7,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from safety.supervision import (
-    FROZEN_NS,
-    MS,
     Alive,
     Between,
     Burst,
@@ -20,6 +18,7 @@ from safety.supervision import (
 )
 from transport.wire.vector import ORIGIN
 
+MS = 1_000_000
 PACE = Pace(cycle_ns=10 * MS, counts_min=8, counts_max=12, failures_max=2)
 
 
@@ -39,6 +38,17 @@ def test_nothing_is_judged_before_the_cycle_is_over():
     alive = Alive(PACE, 0, 0)
     assert alive.look(0, 10 * MS - 1) is Status.OK
     assert alive.look(0, 10 * MS) is Status.FAILED
+
+
+def test_a_look_before_the_cycle_is_over_takes_nothing_from_its_counts():
+    alive = Alive(PACE, 0, 0)
+    assert alive.look(5, 5 * MS) is Status.OK
+    assert alive.look(10, 10 * MS) is Status.OK
+
+
+def test_a_row_that_says_nothing_of_bad_cycles_bears_none():
+    pace = Pace(cycle_ns=10 * MS, counts_min=8, counts_max=12)
+    assert Alive(pace, 0, 0).look(0, 10 * MS) is Status.EXPIRED
 
 
 def test_so_many_bad_cycles_are_borne_and_one_more_is_for_good():
@@ -149,11 +159,12 @@ def told_at(ms, m_s=0.05):
 
 
 def test_a_sensor_that_repeats_itself_under_way_is_frozen_after_40_ms():
-    frozen = Frozen()
-    seen = [frozen.measured(ORIGIN, told_at(ms), ms * MS) for ms in range(100)]
-    assert seen.index(True) * MS == FROZEN_NS
+    frozen, t0 = Frozen(), 5000 * MS
+    seen = [frozen.measured(ORIGIN, told_at(ms), t0 + ms * MS) for ms in range(100)]
+    assert seen.index(True) == 40
     assert all(seen[seen.index(True) :])
-    assert not frozen.measured(ORIGIN._replace(y=1e-9), told_at(100), 100 * MS), "it sees again"
+    seeing = ORIGIN._replace(y=1e-9)
+    assert not frozen.measured(seeing, told_at(100), t0 + 100 * MS), "it sees again"
 
 
 @pytest.mark.parametrize("turn", [False, True])
@@ -164,6 +175,14 @@ def test_a_slow_motion_must_have_gone_some_way(turn):
         slow = ORIGIN._replace(qw=math.cos(half), qx=math.sin(half)) if turn else told_at(ms, 7e-4)
         is_frozen = frozen.measured(ORIGIN, slow, ms * MS)
         assert is_frozen == (ms >= 1429)
+
+
+def test_the_bound_of_40_ms_and_of_a_millimetre_is_exact():
+    frozen = Frozen()
+    assert not frozen.measured(ORIGIN, ORIGIN, MS)
+    assert not frozen.measured(ORIGIN, ORIGIN._replace(x=0.001), 41 * MS - 1)
+    assert not frozen.measured(ORIGIN, ORIGIN._replace(x=0.000999), 41 * MS)
+    assert frozen.measured(ORIGIN, ORIGIN._replace(x=0.001), 41 * MS)
 
 
 def test_an_arm_that_is_told_nothing_may_be_silent_of_motion():
