@@ -172,14 +172,17 @@ class Governor:
         two = marks[self._mark_before(index - 1, one.t_ns - SPAN_NS)]
         new_s, old_s = (now_ns - one.t_ns) * _S, (one.t_ns - two.t_ns) * _S
         ahead = new_s / old_s
+        radius = 0.5 * self._acceleration * new_s * (new_s + old_s)
+        here = self._place
+        gone = self._path - one.path + math.dist(here, aim) + ahead * (one.path - two.path)
+        if gone <= radius:
+            return False  # ways bound distances: so slow a motion needs no closer look
         there = [b + ahead * (b - a) for a, b in zip(two.place, one.place, strict=True)]
         recent = marks[-_RECENT] if len(marks) > _RECENT else marks[0]
         speed = (self._path - recent.path) / ((now_ns - recent.t_ns) * _S)
-        radius = 0.5 * self._acceleration * new_s * (new_s + old_s)
         radius += speed * self._gap_ns * _S * (1.0 + ahead)
         if math.dist(aim, there) <= radius:
             return False
-        here = self._place
         return sum((a - t) * (a - h) for a, t, h in zip(aim, there, here, strict=True)) > 0.0
 
     def _free(self, wish: Place, allowed: float, distance: float, now_ns: int) -> float:
