@@ -48,6 +48,11 @@ state_dir = "."               # generated keys, the robot's store
 [robot]
 driver = "teleop.sim.simd"    # two simulated arms over something to grip
 arms = 2
+
+[endoscope]                   # as much as a terminal shows
+width = 320
+height = 180
+rate_hz = 15
 """
 
 

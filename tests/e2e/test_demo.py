@@ -55,7 +55,7 @@ def assert_nothing_left(demo: Demo, demo_pid: int) -> None:
     assert not demo.config.run_dir.exists()
 
 
-def test_the_demos_node_differs_from_production_in_its_names_and_its_arms_only():
+def test_the_demos_node_differs_from_production_in_its_names_arms_and_picture_only():
     production, demo = NodeConfig(), parse(NODE_TOML)
     differing = {
         f"{section}.{key}"
@@ -63,7 +63,8 @@ def test_the_demos_node_differs_from_production_in_its_names_and_its_arms_only()
         for key in getattr(production, section).__struct_fields__
         if getattr(getattr(production, section), key) != getattr(getattr(demo, section), key)
     }
-    assert differing == {"node.name", "node.state_dir", "robot.driver", "robot.arms"}
+    picture = {"endoscope.width", "endoscope.height", "endoscope.rate_hz"}
+    assert differing == {"node.name", "node.state_dir", "robot.driver", "robot.arms", *picture}
 
 
 def test_the_arm_follows_and_the_record_says_how_well(demo: Demo):
