@@ -11,6 +11,7 @@ Rules
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -84,8 +85,9 @@ def heights(seed: int = world.TISSUE_SEED, cell: float = CELL) -> Floats:
     return z * (1.0 + 90.0 * outside) + _WALL_STEEPNESS * outside**2
 
 
+@lru_cache(maxsize=2)
 def grow(seed: int = world.TISSUE_SEED) -> Tissue:
-    """Grow the whole tissue; about half a second of work."""
+    """Grow the whole tissue; about half a second of work, done once. It is nobody's to change."""
     rng = np.random.default_rng((seed, 1))
     size = len(_axis(TEXEL))
     mottle = _clouds(rng, size, 0.020, 2.6)
