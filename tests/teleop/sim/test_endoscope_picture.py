@@ -52,7 +52,7 @@ def thing(height, x=0.0, y=0.0):
 
 
 def test_a_seed_grows_one_tissue_and_another_seed_another(grown):
-    again = tissue.grow()
+    again = tissue.grow.__wrapped__()
     for one, other in zip(grown, again, strict=True):
         assert np.array_equal(one, other)
     assert np.array_equal(tissue.heights(), grown.heights)
