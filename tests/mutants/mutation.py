@@ -3,7 +3,8 @@
 Rules
 -----
 1. A mutant changes one place of the syntax tree by one row of `OPERATORS`. What only people read
-   (annotations, docstrings, words) and what only catches our own mistakes (assert) stays as it is.
+   (annotations, docstrings, words) and what only catches our own mistakes (assert, a strict zip)
+   stays as it is.
 2. It is named by its scope and by what a reader would see, not by its line: `Silence.rung: if
    [age < x -> age <= x]`. So a table of mutants outlives whatever is written above them.
 3. The same source gives the same mutants in the same order.
@@ -158,6 +159,8 @@ def _below(site: Site) -> Iterator[Site]:
             continue
         children = enumerate(value) if isinstance(value, list) else [(None, value)]
         for index, child in children:
+            if isinstance(child, ast.keyword) and child.arg == "strict":
+                continue
             if isinstance(child, ast.AST) and not isinstance(child, _UNTOUCHED):
                 statement = child if isinstance(child, ast.stmt) else site.statement
                 table = site.table

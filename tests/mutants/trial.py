@@ -39,6 +39,7 @@ OPTIONS = (
     "--assert=plain",  # nobody reads why; rewriting would take half of the time
     "-p", "no:cacheprovider",
     "-p", "no:faulthandler",
+    "--timeout=0",  # on the wall: another limit takes its place
 )  # fmt: skip
 #: What pytest may end with; a test that a mutant has renamed or taken away has not failed.
 _PASSED = (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED)

@@ -36,6 +36,30 @@ def test_what_is_within_passes_as_it_is(wish):
     assert (kept is wish) == (max(outside_m(wish)) <= 0.0)
 
 
+@pytest.mark.parametrize("axis", [0, 1, 2])
+@pytest.mark.parametrize("side", [0, 1], ids=["low", "high"])
+def test_each_side_is_exact_a_place_on_it_is_within_and_one_beyond_comes_to_it(axis, side):
+    corners = ((-0.03, -0.04, -0.2), (0.05, 0.06, -0.1))
+    fence = Fence(*corners, 0.26)
+    edge = list(HERE[:3])
+    edge[axis] = corners[side][axis]
+    on = HERE._replace(x=edge[0], y=edge[1], z=edge[2])
+    assert fence.keep(HERE, on) is on
+    edge[axis] = math.nextafter(edge[axis], math.inf if side else -math.inf)
+    beyond = HERE._replace(x=edge[0], y=edge[1], z=edge[2])
+    kept = fence.keep(HERE, beyond)
+    assert kept is not beyond
+    assert kept == on
+
+
+def test_the_reach_is_exact_too():
+    ball = Fence((-1.0, -1.0, -1.0), (1.0, 1.0, 1.0), 0.25)
+    on = ORIGIN._replace(z=-0.25)
+    assert ball.keep(HERE, on) is on
+    beyond = ORIGIN._replace(z=-0.2500001)
+    assert ball.keep(HERE, beyond)[:3] == pytest.approx(on[:3], abs=1e-12)
+
+
 @given(poses(st.floats(-0.24, 0.24)).filter(is_within), poses(anywhere))
 def test_from_within_nothing_leads_out(old, wish):
     kept = FENCE.keep(old, wish)
@@ -49,6 +73,13 @@ def test_from_outside_nothing_leads_further_out_and_nothing_is_pulled_in(old, wi
     kept = FENCE.keep(old, wish)
     pairs = zip(outside_m(old), outside_m(kept), strict=True)
     assert all(now <= max(0.0, before) + 1e-9 for before, now in pairs)
+
+
+def test_from_outside_nothing_leads_away_from_the_wish_either():
+    """The nearest place on the reach would be further from this wish than the tip is already."""
+    old = ORIGIN._replace(x=-0.377, y=-0.205, z=0.192)
+    wish = ORIGIN._replace(x=-0.507, y=-0.246, z=0.374)
+    assert FENCE.keep(old, wish)[:3] == old[:3]
 
 
 def test_a_standing_tip_stands_wherever_it_is():

@@ -56,6 +56,14 @@ def test_a_chord_is_an_angle_and_back(angle):
     assert chord_angle(angle_chord(angle)) == pytest.approx(angle, abs=1e-9)
 
 
+def test_a_chord_that_rounding_made_longer_than_a_diameter_is_a_diameter():
+    assert chord_angle(math.nextafter(2.0, 3.0)) == 2.0 * math.pi
+
+
+def test_half_a_turn_away_both_covers_are_as_near_and_the_given_one_stays():
+    assert continued(ORIGIN, oriented((0.0, 1.0, 0.0, 0.0))).qx == 1.0
+
+
 @given(poses(), poses())
 def test_a_setpoint_is_said_on_the_nearer_cover(old, new):
     same = continued(old, new)
