@@ -21,6 +21,7 @@ from safety.state import Cause, State
 from tests.e2e.demo import PATIENCE_S, ROOT, Demo
 
 pytest.importorskip("mujoco")
+pytestmark = pytest.mark.timeout(240)  # each waits for a node, a console and an arm, 30 s at most
 
 SPACE, RIGHT, CTRL_C = b" ", b"\x1b[C", b"\x03"
 KEYS_HZ = 25
