@@ -139,6 +139,16 @@ def test_a_hand_that_turns_back_at_speed_begins_anew_from_rest(stood_ms):
     assert here - there == pytest.approx(2.0e-6)
 
 
+@pytest.mark.parametrize(("ahead_m", "rule"), [(0.0006, Rule.NONE), (0.0009, Rule.ACCELERATION)])
+def test_at_speed_a_step_may_lie_ahead_by_a_t2_and_by_what_a_period_makes_of_the_speed(
+    ahead_m, rule
+):
+    """Here a t^2 is 0.2 mm; and a millisecond of 0.3 m/s, twice, 0.6 mm: velocities are two."""
+    governor, now_ms = at_speed(0.3)
+    (here,) = governor._place
+    assert ask(governor, here + 0.0003 + ahead_m, (now_ms + 1) * MS)[1] is rule
+
+
 def test_who_was_fast_a_while_ago_is_not_fast_now():
     governor, now_ms = at_speed(0.4)
     lead(governor, 0.02, now_ms, now_ms + 60)
