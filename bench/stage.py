@@ -32,7 +32,6 @@ from bench.variants import CONSOLE, RELAY, ROBOT, Place, Variant, Wiring
 from safety.state import State
 from safety.store.file import RobotStore
 from teleop.console.operator import OperatorSettings
-from teleop.control import cache
 from teleop.node.processes import CONSOLE as CONSOLE_PROCESS
 from teleop.node.processes import PROCESSES
 from teleop.robot.agent import RobotSettings
@@ -44,6 +43,7 @@ from transport.io.clock import Skew
 from transport.io.keys import Role
 from transport.io.link import LinkSettings
 from transport.io.process import ProcessSettings
+from transport.kernel import cache
 
 SHM = Path("/dev/shm")
 RATE_HZ = 1000

@@ -20,8 +20,8 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from teleop.control.jit import jit
 from teleop.control.pose import Quaternion, QuaternionLike, log, multiply
+from transport.kernel.jit import jit
 
 Array = NDArray[np.float64]
 

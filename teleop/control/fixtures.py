@@ -33,9 +33,9 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from teleop.control.jit import jit
 from teleop.control.pose import Vector, VectorLike, along, cross, dot
 from teleop.control.surface import Kind, Surface
+from transport.kernel.jit import jit
 
 Array = NDArray[np.float64]
 

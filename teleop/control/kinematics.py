@@ -35,8 +35,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from teleop.control import pose as ps
-from teleop.control.jit import jit
 from teleop.control.pose import Vector, along, blend, cross, dot
+from transport.kernel.jit import jit
 
 Joints: TypeAlias = tuple[float, float, float, float, float, float]
 Array: TypeAlias = NDArray[np.float64]

@@ -22,7 +22,7 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from teleop.control.jit import jit
+from transport.kernel.jit import jit
 
 #: What kernels return.
 Vector: TypeAlias = tuple[float, float, float]

@@ -40,7 +40,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from teleop.control.jit import jit
+from transport.kernel.jit import jit
 
 Array = NDArray[np.float64]
 

@@ -12,10 +12,10 @@ import sys
 from collections.abc import Callable, Iterable
 from typing import Final
 
-from teleop.control import cache
 from teleop.node import child
 from teleop.node.noded import Report, in_words
 from teleop.node.processes import PROCESSES, Process
+from transport.kernel import cache
 
 #: The word of the report that takes its time.
 COMPILE: Final = "compile"

@@ -28,8 +28,8 @@ from typing import Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from teleop.control.jit import jit
 from teleop.sim.model import DOFS, DRIVES, JOINTS, STEP_NS
+from transport.kernel.jit import jit
 
 Array = NDArray[np.float64]
 

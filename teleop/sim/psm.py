@@ -19,11 +19,11 @@ import numpy as np
 from safety.clamp import Rule
 from safety.driver import Servo
 from teleop.control import kinematics
-from teleop.control.jit import jit
 from teleop.control.kinematics import LARGE_NEEDLE_DRIVER, Pace, Status
 from teleop.sim.drive import DELAY_STEPS, JAW, RATES, Array, Drives, Event, Mode
 from teleop.sim.model import JOINTS
 from teleop.sim.rules import WATCHDOG_NS, Refusal, judge
+from transport.kernel.jit import jit
 from transport.wire.vector import SETPOINT_BYTES, TWIST_BYTES, Setpoint, Twist, pack_setpoint
 
 PACE: Final = Pace(rates=RATES[:JOINTS])

@@ -4,10 +4,10 @@ from types import SimpleNamespace
 
 import pytest
 
-from teleop.control import cache
 from teleop.node import kernels
 from teleop.node.kernels import compile_all
 from teleop.node.processes import PROCESSES
+from transport.kernel import cache
 
 
 @pytest.fixture

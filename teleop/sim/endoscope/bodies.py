@@ -12,10 +12,10 @@ from typing import Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from teleop.control.jit import jit
 from teleop.sim import world
 from teleop.sim.endoscope.tissue import height_at
 from teleop.sim.scene import ARMS_MAX, OBJECTS_MAX, Scene
+from transport.kernel.jit import jit
 
 Floats = NDArray[np.float64]
 Bytes = NDArray[np.uint8]

@@ -26,7 +26,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from teleop.control.jit import jit
+from transport.kernel.jit import jit
 
 Floats = NDArray[np.float64]
 Singles = NDArray[np.float32]

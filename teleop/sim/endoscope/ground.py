@@ -7,12 +7,12 @@ from typing import Final
 
 import numpy as np
 
-from teleop.control.jit import jit
 from teleop.sim.endoscope.bodies import Kind
 from teleop.sim.endoscope.camera import Camera
 from teleop.sim.endoscope.cones import Bytes, Floats, Singles
 from teleop.sim.endoscope.light import Lamp, tone
 from teleop.sim.endoscope.tissue import CELL, TEXEL, Tissue, height_at
+from transport.kernel.jit import jit
 
 #: A ray walks in such steps, m, until it is under the surface; then the crossing is halved down.
 #: No hill is steep enough to fit between two of them.

@@ -12,10 +12,10 @@ from typing import Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from teleop.control.jit import jit
 from teleop.sim import world
 from teleop.sim.endoscope.camera import Camera
 from teleop.sim.endoscope.cones import NOBODY, Bytes, Floats, Singles
+from transport.kernel.jit import jit
 
 #: The tone curve's table: brightness 0 to `BRIGHT_MAX` in so many steps.
 TONES: Final = 2048

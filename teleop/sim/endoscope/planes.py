@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from teleop.control.jit import jit
+from transport.kernel.jit import jit
 
 
 def i420(rgb: NDArray[np.uint8], out: NDArray[np.uint8]) -> None:

@@ -8,8 +8,8 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from teleop.control.jit import jit
 from teleop.sim.endoscope.cones import NOBODY, Bytes, Floats, Singles, bound, meet, span
+from transport.kernel.jit import jit
 
 Ints = NDArray[np.int32]
 Lens = tuple[float, float, float]

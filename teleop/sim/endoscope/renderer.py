@@ -11,13 +11,13 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from teleop.control.jit import jit
 from teleop.sim import world
 from teleop.sim.endoscope import bodies, cones, ground, light, planes, raster, shadow, specimen
 from teleop.sim.endoscope.bodies import Bodies
 from teleop.sim.endoscope.camera import Camera, look
 from teleop.sim.endoscope.tissue import Tissue, grow, heights
 from teleop.sim.scene import ARMS_MAX, OBJECTS_MAX, Scene
+from transport.kernel.jit import jit
 
 #: Nothing of a scene is farther from the origin of W, m; and so nothing is NaN.
 FAR = 10.0

@@ -17,9 +17,9 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from teleop.control.jit import jit
 from teleop.sim.endoscope.cones import PREPARED, Bytes, Floats, Singles, bound, span
 from teleop.sim.endoscope.light import Lamp
+from transport.kernel.jit import jit
 
 #: The lamp is a ring, so no shadow is darker than this share of it.
 _DARKEST = 0.62

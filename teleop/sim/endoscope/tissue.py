@@ -17,9 +17,9 @@ from typing import Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from teleop.control.jit import jit
 from teleop.sim import world
 from teleop.sim.endoscope import vessels
+from transport.kernel.jit import jit
 
 Floats = NDArray[np.float64]
 

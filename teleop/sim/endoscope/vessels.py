@@ -8,7 +8,7 @@ from typing import Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from teleop.control.jit import jit
+from transport.kernel.jit import jit
 
 
 class Habit(NamedTuple):

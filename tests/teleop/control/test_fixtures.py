@@ -452,7 +452,7 @@ def test_without_a_direction_the_residual_is_the_distance_of_the_tip():
 @pytest.fixture
 def plain(monkeypatch):
     """The same sources with `jit` doing nothing: interpreted from top to bottom."""
-    monkeypatch.setattr("teleop.control.jit.jit", lambda function: function)
+    monkeypatch.setattr("transport.kernel.jit.jit", lambda function: function)
     for name in ("pose", "fixtures"):
         monkeypatch.delitem(sys.modules, f"teleop.control.{name}")
         monkeypatch.delattr(teleop.control, name)

@@ -565,7 +565,7 @@ def test_without_a_band_an_instrument_comes_through_its_cannula():
 @pytest.fixture
 def plain(monkeypatch):
     """The same sources with `jit` doing nothing: interpreted from top to bottom."""
-    monkeypatch.setattr("teleop.control.jit.jit", lambda function: function)
+    monkeypatch.setattr("transport.kernel.jit.jit", lambda function: function)
     for name in ("pose", "kinematics"):
         monkeypatch.delitem(sys.modules, f"teleop.control.{name}")
         monkeypatch.delattr(teleop.control, name)

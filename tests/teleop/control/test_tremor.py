@@ -330,7 +330,7 @@ def test_what_no_gate_lets_through_ends_all_the_same_and_a_reference_heals_it(ba
 
 
 def test_the_undecorated_functions_give_the_same(monkeypatch):
-    monkeypatch.setattr("teleop.control.jit.jit", lambda function: function)
+    monkeypatch.setattr("transport.kernel.jit.jit", lambda function: function)
     monkeypatch.delitem(sys.modules, "teleop.control.tremor")
     monkeypatch.delattr(teleop.control, "tremor")
     plain = importlib.import_module("teleop.control.tremor")

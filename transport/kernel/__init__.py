@@ -1,0 +1,1 @@
+"""Compiles numeric kernels, and keeps what was compiled: for every floor above."""
