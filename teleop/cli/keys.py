@@ -1,0 +1,80 @@
+"""`trocar keys`: make, list and revoke the devices' keys."""
+
+from __future__ import annotations
+
+import argparse
+import json
+
+from teleop.cli.words import Commands, add_config, add_json, config_of, print_table
+
+
+def add(commands: Commands) -> None:
+    """Describe the command and its acts."""
+    keys = commands.add_parser("keys", help="make, list and revoke devices' keys")
+    acts = keys.add_subparsers(metavar="ACT", required=True)
+    init = acts.add_parser("init", help="make what this node lacks: its devices, its robot's store")
+    new = acts.add_parser("new", help="make a device")
+    new.add_argument("name")
+    new.add_argument("--role", required=True, help="console, script, robot, observer, ...")
+    listing = acts.add_parser("list", help="list the devices")
+    add_json(listing, "JSON instead of a table")
+    revoke = acts.add_parser("revoke", help="refuse a device from now on, everywhere")
+    revoke.add_argument("name")
+    for act, run in ((init, _init), (new, _new), (listing, _list)):
+        add_config(act)
+        act.set_defaults(run=run)
+    add_config(revoke)
+    revoke.set_defaults(run=_revoke)
+
+
+def _init(arguments: argparse.Namespace) -> int:
+    from teleop.node.commission import commission
+
+    config = config_of(arguments)
+    for made in commission(config) or ["nothing: all is there"]:
+        print(f"made {made}")
+    return 0
+
+
+def _new(arguments: argparse.Namespace) -> int:
+    from transport.io import keys
+
+    config = config_of(arguments)
+    try:
+        role = keys.Role(arguments.role)
+    except ValueError:
+        raise keys.KeyFault(
+            f"--role: expected one of {', '.join(keys.Role)}, found {arguments.role!r}"
+        ) from None
+    device = keys.new(config.keys_dir, arguments.name, role)
+    print(f"made {device.name} ({device.role}), public key {device.public_z85}")
+    print(f"its secret: {config.keys_dir / device.name}.secret")
+    return 0
+
+
+def _list(arguments: argparse.Namespace) -> int:
+    from transport.io import keys
+
+    rows: list[dict[str, object]] = [
+        {
+            "name": device.name,
+            "role": str(device.role),
+            "public_z85": device.public_z85,
+            "created_utc": device.created_utc,
+            "revoked": device.revoked,
+        }
+        for device in keys.list_devices(config_of(arguments).keys_dir)
+    ]
+    if arguments.json:
+        print(json.dumps(rows, indent=2))
+    else:
+        print_table(rows)
+    return 0
+
+
+def _revoke(arguments: argparse.Namespace) -> int:
+    from transport.io import keys
+
+    device = keys.revoke(config_of(arguments).keys_dir, arguments.name)
+    print(f"revoked {device.name} ({device.role}); running nodes refuse it at once")
+    return 0

@@ -1,0 +1,35 @@
+"""`trocar watch`: what the node's robots say of themselves."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from teleop.cli.words import CONFIG, Commands, add_json, looks_of, seconds_of
+
+
+def add(commands: Commands) -> None:
+    """Describe the command."""
+    watch = commands.add_parser(
+        "watch",
+        help="show what the node's robots say of themselves, by CRTK's names",
+        description="Show what the robots of the running node say of themselves. It needs no key, "
+        "and is unverified: an observer cannot check the seal.",
+    )
+    watch.add_argument("--config", type=Path, help="the node's node.toml (default: the running)")
+    watch.add_argument("--robot", metavar="R", help="this robot alone (default: all)")
+    add_json(watch, "an object for each arm and look, with CRTK's names")
+    watch.add_argument("--rate", type=looks_of, default=10.0, metavar="HZ", help="looks a second")
+    watch.add_argument(
+        "--seconds", type=seconds_of, default=0.0, metavar="S", help="from the first state on"
+    )
+    watch.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Run the command."""
+    from teleop.node.console import running_node
+    from teleop.node.watch import Wish, watch
+
+    wish = Wish(arguments.robot, arguments.rate, arguments.seconds, arguments.json)
+    return watch(running_node(arguments.config, CONFIG), wish)
