@@ -53,7 +53,7 @@ class RobotStore:
             raise StoreError(
                 f"{self._path}: never initialised; run `trocar keys init` at the robot"
             ) from None
-        except (OSError, msgspec.DecodeError) as error:
+        except (OSError, msgspec.DecodeError, UnicodeDecodeError) as error:
             raise StoreError(f"{self._path}: {error}") from None
 
     def write(self, record: Record) -> None:

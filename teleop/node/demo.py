@@ -207,7 +207,7 @@ class Node:
 def _report(line: bytes) -> Report:
     try:
         return msgspec.json.decode(line, type=Report)
-    except msgspec.MsgspecError:
+    except (msgspec.MsgspecError, UnicodeDecodeError):
         return Report("node", "says", line.decode(errors="replace"))
 
 

@@ -93,7 +93,7 @@ def keeper_of(path: Path) -> Keeper | None:
     """Return who keeps the node at `path`, or None when no noded lives there."""
     try:
         keeper = msgspec.json.decode((path / LOCK).read_bytes(), type=Keeper)
-    except (OSError, msgspec.MsgspecError):
+    except (OSError, msgspec.MsgspecError, UnicodeDecodeError):
         return None
     return keeper if lives(Identity(keeper.pid, keeper.start)) else None
 
@@ -172,7 +172,7 @@ class RunDir:
         try:
             data = (self.path / RECORD).read_bytes()
             return msgspec.json.decode(data, type=dict[str, Record])
-        except (OSError, msgspec.MsgspecError):
+        except (OSError, msgspec.MsgspecError, UnicodeDecodeError):
             return {}
 
     def log_path(self, name: str) -> Path:

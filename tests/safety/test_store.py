@@ -143,3 +143,15 @@ def test_a_full_disk_delays_what_is_written_and_loses_nothing(tmp_path):
         writer.put(epoch)
     assert done.wait(10.0)
     assert written == [(7, 7, 3), (8, 8, 3)], "in order, each once it can be read again"
+
+
+@pytest.mark.parametrize("at", range(len(b'{"epoch":12,"state":2}')))
+def test_whatever_byte_of_it_is_damaged_it_is_read_as_it_is_or_told_unreadable(at, tmp_path):
+    path = tmp_path / "robot.store.json"
+    whole = b'{"epoch":12,"state":2}'
+    for byte in range(256):
+        path.write_bytes(whole[:at] + bytes([byte]) + whole[at + 1 :])
+        try:
+            assert RobotStore(path).read().state <= State.BOOT
+        except StoreError as error:
+            assert str(path) in str(error)

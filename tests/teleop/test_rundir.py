@@ -103,8 +103,9 @@ def test_records_survive_and_damaged_ones_are_none(run_dir: RunDir):
     records = {"relayd": Record(1, 2, "abc")}
     run_dir.write_records(records)
     assert run_dir.records() == records
-    run_dir.write("processes.json", b'{"relayd": 7}')
-    assert run_dir.records() == {}
+    for damage in (b'{"relayd": 7}', b'{"\xff": {}}'):
+        run_dir.write("processes.json", damage)
+        assert run_dir.records() == {}
 
 
 def test_a_log_keeps_its_end_when_it_is_cut(run_dir: RunDir):

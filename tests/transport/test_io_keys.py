@@ -98,6 +98,7 @@ def test_a_secret_that_does_not_belong_to_the_registry_is_refused(folder):
     ("damage", "said"),
     [
         (b"", "Input data was truncated"),
+        (b'{"\xff":[]}', "codec can't decode"),
         (b'{"devices":[{"name":"x"}]}', "missing required field"),
         (b'{"devices":[],"more":1}', "unknown field"),
         (

@@ -147,6 +147,7 @@ def test_a_process_may_choose_its_code(program):
     [
         (None, "No such file"),
         ("{", "Input data was truncated"),
+        ('{"\udcff": 1}', "codec can't decode"),
         ('{"process": {"name": "x", "run_dir": "r"}}', "missing required field `act`"),
         ('{"process": {"name": "x", "run_dir": "r", "fifo": "high"}, "act": ""}', "$.process.fifo"),
         ('{"process": {"name": "x", "run_dir": "r"}, "act": "", "spped": 1}', "field `spped`"),
@@ -155,7 +156,7 @@ def test_a_process_may_choose_its_code(program):
 def test_bad_settings_end_it_with_code_2_and_name_file_and_place(program, text, said):
     path = program.folder / "bad.json"
     if text is not None:
-        path.write_text(text)
+        path.write_bytes(text.encode(errors="surrogateescape"))
     program.start_with(str(path))
     code, out, err = program.end()
     assert (code, out) == (2, [])

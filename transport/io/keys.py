@@ -282,7 +282,7 @@ def _load(directory: Path) -> Registry:
     path = directory / REGISTRY
     try:
         registry = msgspec.json.decode(_read_secret(path), type=Registry)
-    except msgspec.MsgspecError as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise KeyFault(f"{path}: {error}") from error
     names = [device.name for device in registry.devices if not device.revoked]
     keys = [device.public_z85 for device in registry.devices]

@@ -231,7 +231,7 @@ def load(settings_type: type[S], arguments: Sequence[str]) -> S:
         return msgspec.json.decode(data, type=settings_type)
     except OSError as error:
         raise SettingsFault(f"{path}: {error.strerror}") from error
-    except msgspec.MsgspecError as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise SettingsFault(f"{path}: {error}") from error
 
 

@@ -133,6 +133,6 @@ def read(
         raise Corrupt("the header's check sum does not agree")
     try:
         description = msgspec.json.decode(text, type=description_type)
-    except msgspec.MsgspecError as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise Corrupt(f"description: {error}") from error
     return description, buffer[start:total]
