@@ -16,7 +16,7 @@ Rules
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from enum import StrEnum
 from typing import Annotated, Final, NamedTuple
 
@@ -31,6 +31,8 @@ NAME_MAX, DETAIL_MAX = 64, 512
 #: `,"hash":"`, 64 digits, `"}` and the line's end.
 _SEAL_BYTES: Final = 9 + 64 + 3
 _DOMAIN: Final = b"trocar audit head v1\n"
+
+SignersOf = Callable[[str], Sequence[Ed25519PublicKey]]
 
 Hash = Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{64}$")]
 
@@ -149,8 +151,11 @@ class Head(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     signer: str
     signature: Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{128}$")]
 
-    def is_signed(self, signer: Ed25519PublicKey) -> bool:
-        """Tell whether it is the signer's."""
+    def is_signed(self, signers: Iterable[Ed25519PublicKey]) -> bool:
+        """Tell whether one of these keys signed it."""
+        return any(self._is_signed(signer) for signer in signers)
+
+    def _is_signed(self, signer: Ed25519PublicKey) -> bool:
         try:
             signer.verify(bytes.fromhex(self.signature), _signed_of(self.n, self.hash, self.signer))
         except InvalidSignature:
@@ -213,7 +218,7 @@ class Verifier:
 
     Parameters
     ----------
-    signer_of : the public key of a signer by its name, None when nobody has it
+    signers_of : the public keys that a signer of this name has, or had before it was given another
 
     Attributes
     ----------
@@ -221,8 +226,8 @@ class Verifier:
     signed : number of the newest record that a signed head in the chain covers
     """
 
-    def __init__(self, signer_of: Callable[[str], Ed25519PublicKey | None]) -> None:
-        self._signer_of = signer_of
+    def __init__(self, signers_of: SignersOf) -> None:
+        self._signers_of = signers_of
         self.chain = Chain()
         self.signed = 0
         self._wanted: dict[int, str] = {}
@@ -275,10 +280,10 @@ class Verifier:
         return None
 
     def _judge(self, head: Head, n: int) -> Fault | None:
-        signer = self._signer_of(head.signer)
-        if signer is None:
+        signers = self._signers_of(head.signer)
+        if not signers:
             return Fault(n, f"nobody knows the signer {head.signer!r} of a head")
-        if not head.is_signed(signer):
+        if not head.is_signed(signers):
             return Fault(n, f"the signature of a head is not {head.signer}'s")
         return None
 

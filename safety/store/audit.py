@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 import msgspec
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from safety.audit import (
     LINE_BYTES_MAX,
@@ -33,6 +33,7 @@ from safety.audit import (
     Head,
     Outcome,
     Record,
+    SignersOf,
     Verifier,
     head_entry,
     records,
@@ -189,7 +190,7 @@ class Verdict(NamedTuple):
 def verify(
     folder: Path,
     second: Path,
-    signer_of: Callable[[str], Ed25519PublicKey | None],
+    signers_of: SignersOf,
     tell: Callable[[int], None] = lambda _: None,
 ) -> Verdict:
     """Read the chain from its beginning; `tell` is given the bytes that were read since.
@@ -198,7 +199,7 @@ def verify(
     ------
     AuditError : there is none, or a file cannot be read
     """
-    verifier = Verifier(signer_of)
+    verifier = Verifier(signers_of)
     heads = [head for path in second.glob("audit.head*") if (head := _head(path))]
     faults = [fault for head in heads if (fault := verifier.expect(head))]
     if not heads:

@@ -18,7 +18,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Final, Protocol
 
-from teleop.cli import bedside, check, console, demo, keys, topics, up, watch
+from teleop.cli import audit, bedside, check, console, demo, keys, topics, up, watch
 
 EXIT_ERROR: Final = 2
 PACKAGES: Final = ("teleop", "monitor", "safety", "transport")
@@ -31,7 +31,17 @@ class Command(Protocol):
         """Add the command's parser."""
 
 
-COMMANDS: Final[tuple[Command, ...]] = (up, demo, check, topics, bedside, watch, keys, console)
+COMMANDS: Final[tuple[Command, ...]] = (
+    up,
+    demo,
+    check,
+    topics,
+    bedside,
+    watch,
+    keys,
+    console,
+    audit,
+)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -99,8 +109,9 @@ def _fail(message: str) -> int:
 
 def _for_people() -> tuple[type[Exception], ...]:
     """Return the errors whose text says what to mend; imported only when there is an error."""
+    from safety.store.audit import AuditError
     from safety.store.file import StoreError
     from teleop.node.errors import NodeError
     from transport.io.keys import KeyFault
 
-    return (NodeError, KeyFault, StoreError)
+    return (NodeError, KeyFault, StoreError, AuditError)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 
 from teleop.cli.words import Commands, add_config, add_json, config_of, print_table
 
@@ -37,6 +38,7 @@ def _init(arguments: argparse.Namespace) -> int:
 
 
 def _new(arguments: argparse.Namespace) -> int:
+    from teleop.node import audit
     from transport.io import keys
 
     config = config_of(arguments)
@@ -47,8 +49,10 @@ def _new(arguments: argparse.Namespace) -> int:
             f"--role: expected one of {', '.join(keys.Role)}, found {arguments.role!r}"
         ) from None
     device = keys.new(config.keys_dir, arguments.name, role)
+    recorded = audit.note(config, "key_new", device.name, role)
     print(f"made {device.name} ({device.role}), public key {device.public_z85}")
     print(f"its secret: {config.keys_dir / device.name}.secret")
+    _tell_unless(recorded)
     return 0
 
 
@@ -73,8 +77,17 @@ def _list(arguments: argparse.Namespace) -> int:
 
 
 def _revoke(arguments: argparse.Namespace) -> int:
+    from teleop.node import audit
     from transport.io import keys
 
-    device = keys.revoke(config_of(arguments).keys_dir, arguments.name)
+    config = config_of(arguments)
+    device = keys.revoke(config.keys_dir, arguments.name)
+    recorded = audit.note(config, "key_revoke", device.name, device.role)
     print(f"revoked {device.name} ({device.role}); running nodes refuse it at once")
+    _tell_unless(recorded)
     return 0
+
+
+def _tell_unless(recorded: bool) -> None:
+    if not recorded:
+        print("not in the audit: `trocar keys init` has made no signer here yet", file=sys.stderr)

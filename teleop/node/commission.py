@@ -9,6 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from safety.store.file import RobotStore, StoreError
+from teleop.node import audit
 from teleop.node.config import NodeConfig
 from teleop.node.slices import store_path
 from transport.io import keys
@@ -41,6 +42,8 @@ def commission(config: NodeConfig) -> list[str]:
     if not store.exists():
         RobotStore(store).create()
         made.append(f"{store.name} (what {config.robot.name} remembers)")
+    if made:
+        audit.note(config, "commission", config.node.name, ", ".join(made))
     return made
 
 

@@ -148,6 +148,12 @@ class Metrics(Section, frozen=True, kw_only=True):
     listen: Page = "127.0.0.1:7415"
 
 
+class Audit(Section, frozen=True, kw_only=True):
+    """Who did what."""
+
+    second: str = ""
+
+
 class NodeConfig(Section, frozen=True, kw_only=True):
     """All of node.toml."""
 
@@ -158,6 +164,7 @@ class NodeConfig(Section, frozen=True, kw_only=True):
     sim: Sim = Sim()
     endoscope: Endoscope = Endoscope()
     metrics: Metrics = Metrics()
+    audit: Audit = Audit()
 
     @property
     def keys_dir(self) -> Path:
@@ -220,7 +227,12 @@ def resolve(config: NodeConfig, folder: Path) -> NodeConfig:
     node = config.node
     run_dir = folder / node.run_dir if node.run_dir else default_path(node.name)
     paths = {"state_dir": str(folder / node.state_dir), "run_dir": str(run_dir)}
-    return msgspec.structs.replace(config, node=msgspec.structs.replace(node, **paths))
+    second = config.audit.second or f"{paths['state_dir']}/audit-head"
+    return msgspec.structs.replace(
+        config,
+        node=msgspec.structs.replace(node, **paths),
+        audit=msgspec.structs.replace(config.audit, second=str(folder / second)),
+    )
 
 
 # What types cannot say

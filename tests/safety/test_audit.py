@@ -20,7 +20,7 @@ from safety.audit import (
 )
 
 KEY, OTHER = (Ed25519PrivateKey.from_private_bytes(bytes([n]) * 32) for n in (1, 2))
-KNOWN = {"node": KEY.public_key()}
+KNOWN = {"node": (KEY.public_key(),)}
 ENTRIES = [
     Entry(1_000 + n, "console-1", act, "robot", Outcome.DONE, f"epoch {n}")
     for n, act in enumerate(("request", "grant", "estop", "reset", "release", "key_revoke"))
@@ -39,7 +39,7 @@ def written(entries=ENTRIES):
 
 def found(lines, *heads, known=KNOWN):
     """What a reading of these lines finds."""
-    verifier = Verifier(known.get)
+    verifier = Verifier(lambda name: known.get(name, ()))
     for head in heads:
         if fault := verifier.expect(head):
             return fault
@@ -137,7 +137,7 @@ def test_a_chain_made_anew_without_the_key_is_found_by_its_own_heads():
 
 def test_a_signed_head_says_how_far_a_signature_covers():
     lines, _ = written()
-    verifier = Verifier(KNOWN.get)
+    verifier = Verifier(lambda name: KNOWN.get(name, ()))
     assert [verifier.read(line) for line in lines] == [None] * 7
     assert (verifier.signed, verifier.chain.n) == (3, 7)
 
@@ -155,6 +155,12 @@ def test_a_head_whose_signer_nobody_knows_is_found():
     assert "nobody knows" in found(lines, known={}).what
     assert "nobody knows" in found(lines, sign(chain.n, chain.hash, "who", KEY)).what
     assert "signature" in found(lines, sign(chain.n, chain.hash, "node", OTHER)).what
+
+
+def test_a_signer_may_have_had_another_key():
+    lines, chain = written()
+    head = sign(chain.n, chain.hash, "node", KEY)
+    assert found(lines, head, known={"node": (OTHER.public_key(), KEY.public_key())}) is None
 
 
 def test_a_head_that_is_no_head_is_found():

@@ -16,7 +16,13 @@ from safety.store.audit import AuditError, AuditFull, AuditLog, read, verify
 from safety.store.scribe import BACKLOG, Scribe
 
 KEY = Ed25519PrivateKey.from_private_bytes(b"k" * 32)
-KNOWN = {"node": KEY.public_key()}
+KNOWN = {"node": (KEY.public_key(),)}
+
+
+def signers_of(name):
+    return KNOWN.get(name, ())
+
+
 HOUR = 3600 * 1_000_000_000
 
 
@@ -30,7 +36,7 @@ class Place:
         return AuditLog(self.folder, self.second, "node", KEY)
 
     def fault(self):
-        return verify(self.folder, self.second, KNOWN.get).fault
+        return verify(self.folder, self.second, signers_of).fault
 
     def file(self, number=1):
         return self.folder / f"audit-{number:06}.jsonl"
@@ -51,7 +57,7 @@ def entry(n=0, act="grant"):
 def test_what_was_appended_is_there_for_the_next_who_opens_it(place):
     assert place.log().append([entry(1), entry(2)]) == 2
     assert place.log().append([entry(3)]) == 3
-    verdict = verify(place.folder, place.second, KNOWN.get)
+    verdict = verify(place.folder, place.second, signers_of)
     assert (verdict.records, verdict.signed, verdict.fault) == (3, 3, None)
     assert [record.detail for record in read(place.folder)] == ["epoch 1", "epoch 2", "epoch 3"]
 
@@ -96,7 +102,7 @@ def test_once_an_hour_a_signed_head_stands_in_the_chain(place):
         log.append([entry(minutes * HOUR // 60)])
     assert place.acts().count("head") == 2
     (place.second / "audit.head").unlink()
-    verdict = verify(place.folder, place.second, KNOWN.get)
+    verdict = verify(place.folder, place.second, signers_of)
     assert verdict.signed == 6, "all before the second head in the chain"
     assert "no head is kept" in verdict.fault.what
 
@@ -223,7 +229,7 @@ def test_no_audit_is_said_with_what_to_do(place):
     with pytest.raises(AuditError, match="commissioned"):
         list(read(place.folder))
     with pytest.raises(AuditError, match="commissioned"):
-        verify(place.folder, place.second, KNOWN.get)
+        verify(place.folder, place.second, signers_of)
 
 
 def test_lines_that_are_no_records_are_not_read_over(place):
@@ -236,7 +242,7 @@ def test_lines_that_are_no_records_are_not_read_over(place):
 def test_reading_tells_how_far_it_is(place, monkeypatch):
     place.log().append([entry(n) for n in range(6000)])
     told = []
-    verify(place.folder, place.second, KNOWN.get, told.append)
+    verify(place.folder, place.second, signers_of, told.append)
     assert sum(told) == place.file().stat().st_size
     assert len(told) > 1
 
