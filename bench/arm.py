@@ -18,6 +18,7 @@ truth      filters in pieces, kinematics there and back, labels of pixels: how o
 
 from __future__ import annotations
 
+import argparse
 import importlib.util
 import math
 import os
@@ -126,6 +127,19 @@ QUICK = Course(
     scenes=3,
     quick=True,
 )
+
+
+def describe(parser: argparse.ArgumentParser) -> None:
+    """Add its arguments."""
+    parser.add_argument("--json", type=File, metavar="FILE", help="write the whole report there")
+    parser.add_argument("--quick", action="store_true", help="a minute or so, too short to judge")
+    parser.add_argument("--seed", type=int, default=0, help="of clocks and random inputs (0)")
+
+
+def start(arguments: argparse.Namespace, console: Console) -> int:
+    """Measure as the arguments say; return 1 when a claim failed."""
+    course = QUICK if arguments.quick else Course()
+    return run(course, console, arguments.json, arguments.seed)
 
 
 def run(course: Course, console: Console, json: File | None, seed: int = 0) -> int:

@@ -6,6 +6,7 @@ A label is a variant with what it ran under: "trocar-udp" (ordinary power manage
 
 from __future__ import annotations
 
+import argparse
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
@@ -47,6 +48,30 @@ class Course(NamedTuple):
     measure_s: float = 6.0
     seed: int = 0
     quick: bool = False
+
+
+QUICK = Course(blocks=2, repeats_max=0, warm_s=0.4, measure_s=1.0, quick=True)
+
+
+def add_length(parser: argparse.ArgumentParser, seconds: str) -> None:
+    """Add the arguments that say how much is measured."""
+    parser.add_argument("--blocks", type=int, help=f"blocks in a run (at least {BLOCKS_MIN})")
+    parser.add_argument("--seconds", type=float, help=f"of each measurement ({seconds})")
+    parser.add_argument("--repeats", type=int, help="of a run whose ratios are too noisy (2)")
+    parser.add_argument("--seed", type=int, default=0, help="of order, clocks and bootstrap (0)")
+
+
+def shaped(course: Course, arguments: argparse.Namespace) -> Course:
+    """Fit a course to what the arguments say of its length."""
+    if arguments.blocks is not None:
+        if arguments.blocks < BLOCKS_MIN and not arguments.quick:
+            raise SystemExit(f"--blocks {arguments.blocks}: a ratio needs {BLOCKS_MIN} at least")
+        course = course._replace(blocks=arguments.blocks)
+    if arguments.seconds is not None:
+        course = course._replace(measure_s=arguments.seconds)
+    if arguments.repeats is not None:
+        course = course._replace(repeats_max=arguments.repeats)
+    return course._replace(seed=arguments.seed)
 
 
 class Label(NamedTuple):

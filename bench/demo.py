@@ -14,6 +14,7 @@ Every gap also says whether a stall of the host overlaps it. A fall without any 
 
 from __future__ import annotations
 
+import argparse
 import os
 import subprocess
 import sys
@@ -149,6 +150,17 @@ def gap_around(times: Iterable[int], t_ns: int) -> tuple[int, int]:
 
 def _is_fall(event: dict[str, int]) -> bool:
     return event["old"] >= State.DEGRADED and event["new"] <= State.HOLD
+
+
+def describe(parser: argparse.ArgumentParser) -> None:
+    """Add its arguments."""
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the whole report there")
+    parser.add_argument("--minutes", type=float, default=10.0, help="how long (10)")
+
+
+def start(arguments: argparse.Namespace, console: Console) -> int:
+    """Measure as the arguments say; return 1 when a claim failed."""
+    return run(arguments.minutes, console, arguments.json)
 
 
 def run(minutes: float, console: Console, json: Path | None) -> int:

@@ -8,6 +8,7 @@ again. The first seed that breaks a rule is printed with its script, and the exi
 
 from __future__ import annotations
 
+import argparse
 import os
 import sys
 import time
@@ -62,6 +63,20 @@ def weather(seed: int) -> Weathered:
     world = storm.world
     cpu_s = time.process_time() - began
     return Weathered(seed, world.events, world.witness.applied, world.now_ns / 1e9, cpu_s, wrong)
+
+
+def describe(parser: argparse.ArgumentParser) -> None:
+    """Add its arguments."""
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the whole report there")
+    parser.add_argument("--steps", type=float, default=STEPS_MIN, help="events at least (1e7)")
+    parser.add_argument("--seeds", type=int, default=SEEDS_MIN, help="worlds at least (1000)")
+    parser.add_argument("--seed", type=int, default=0, help="of the first world (0)")
+
+
+def start(arguments: argparse.Namespace, console: Console) -> int:
+    """Measure as the arguments say; return 1 when a claim failed."""
+    steps, seeds = int(arguments.steps), arguments.seeds
+    return run(console, arguments.json, steps=steps, seeds=seeds, first=arguments.seed)
 
 
 def run(

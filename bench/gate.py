@@ -11,6 +11,7 @@ through. Sealing is the console's, and not counted.
 
 from __future__ import annotations
 
+import argparse
 import gc
 import math
 import sys
@@ -123,6 +124,16 @@ def memory(n: int) -> Row:
         "traced_bytes": float(_traced(robot, seq, N_TRACED)),
     }
     return row
+
+
+def describe(parser: argparse.ArgumentParser) -> None:
+    """Add its arguments."""
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the whole report there")
+
+
+def start(arguments: argparse.Namespace, console: Console) -> int:
+    """Measure as the arguments say; return 1 when a claim failed."""
+    return run(console, arguments.json)
 
 
 def run(console: Console, json: Path | None) -> int:

@@ -8,6 +8,7 @@ name, and whether any command that is not the hand's has moved the arm.
 
 from __future__ import annotations
 
+import argparse
 import os
 import sys
 import tempfile
@@ -23,7 +24,7 @@ from bench.attacks import Attack, Counter
 from bench.blocks import Campaign, Pair
 from bench.children import spawn, stop
 from bench.claims import Condition, failed, judge, load_claims
-from bench.course import Course, Label
+from bench.course import Course, Label, add_length, shaped
 from bench.readings import Window
 from bench.relay import Bench
 from bench.report import (
@@ -67,6 +68,24 @@ class Harm(NamedTuple):
     struck: int
     uncounted: int
     moved: int
+
+
+def describe(parser: argparse.ArgumentParser) -> None:
+    """Add its arguments."""
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the whole report there")
+    parser.add_argument("--quick", action="store_true", help="a minute or two, too short to judge")
+    parser.add_argument(
+        "--attack", action="append", choices=sorted(attacks.BY_NAME), help="only it"
+    )
+    parser.add_argument("--link", action="append", choices=LINKS, help="only this one")
+    add_length(parser, "3")
+
+
+def start(arguments: argparse.Namespace, console: Console) -> int:
+    """Measure as the arguments say; return 1 when a claim failed."""
+    course = shaped(QUICK if arguments.quick else COURSE, arguments)
+    links = tuple(arguments.link or LINKS)
+    return run(course, console, arguments.json, links, tuple(arguments.attack or attacks.BY_NAME))
 
 
 def run(

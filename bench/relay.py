@@ -14,6 +14,7 @@ stall-relayd   the same for relayd
 
 from __future__ import annotations
 
+import argparse
 import contextlib
 import os
 import sys
@@ -28,7 +29,17 @@ from rich.markup import escape
 from bench import load, stall
 from bench.blocks import Campaign, Measured, Slot
 from bench.claims import Claims, Condition, failed, judge, load_claims
-from bench.course import Course, Label, floor_labels, labels_of, pairs_of
+from bench.course import (
+    PARTS,
+    QUICK,
+    Course,
+    Label,
+    add_length,
+    floor_labels,
+    labels_of,
+    pairs_of,
+    shaped,
+)
 from bench.join import Fate, spread
 from bench.report import (
     Report,
@@ -51,6 +62,38 @@ TRIES = 2
 """A measurement that did not come about is repeated once; a port may have been taken."""
 SPARE_S = 4.0
 """A load lasts longer than what it is a load for, and ends by itself if nobody ends it."""
+
+
+def describe(parser: argparse.ArgumentParser) -> None:
+    """Add its arguments."""
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the whole report there")
+    parser.add_argument(
+        "--quick",
+        action="store_true",
+        help="a minute or two, to see that all runs: too short to judge, so claims are only shown",
+    )
+    parser.add_argument(
+        "--part", choices=PARTS, action="append", default=[], help="only this part; may repeat"
+    )
+    parser.add_argument("--load", choices=["mix"], help="only the part under load")
+    parser.add_argument("--stall", choices=stall.TARGETS, help="only the stall of this process")
+    add_length(parser, "6")
+
+
+def course_of(arguments: argparse.Namespace) -> Course:
+    """Say what the arguments ask for."""
+    course = shaped(QUICK if arguments.quick else Course(), arguments)
+    parts = [
+        *arguments.part,
+        *(["load"] if arguments.load else []),
+        *([f"stall-{arguments.stall}"] if arguments.stall else []),
+    ]
+    return course._replace(parts=tuple(parts) or PARTS)
+
+
+def start(arguments: argparse.Namespace, console: Console) -> int:
+    """Measure as the arguments say; return 1 when a claim failed."""
+    return run(course_of(arguments), console, arguments.json)
 
 
 def run(course: Course, console: Console, json: Path | None) -> int:

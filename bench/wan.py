@@ -9,6 +9,7 @@ through the same cores (`bench.netem.replay`): what they would do stands beside 
 
 from __future__ import annotations
 
+import argparse
 import sys
 import tempfile
 import time
@@ -22,10 +23,10 @@ from rich.table import Table
 
 from bench.claims import Condition, failed, judge, load_claims
 from bench.join import Fate
-from bench.netem import ladder, namespace, results
+from bench.netem import ladder, namespace, profile, results
 from bench.netem.profile import Profile
 from bench.netem.replay import Replay
-from bench.netem.stage import SCALE, SCRIPT, WanStage, warm
+from bench.netem.stage import SCALE, SCRIPT, SHELLS, WanStage, warm
 from bench.netem.trace import DOWN, UP, Figures, Head, Trace, TraceFault, figures, write
 from bench.readings import Window
 from bench.report import Report, host, now_utc, sentinel_table, steal_condition
@@ -82,6 +83,24 @@ class Outcome(NamedTuple):
     extra: dict[str, float]
     trace: Trace
     predicted: Mapping[str, int] | None
+
+
+def describe(parser: argparse.ArgumentParser) -> None:
+    """Add its arguments."""
+    parser.add_argument("--profile", type=_network, required=True, help=", ".join(profile.BY_NAME))
+    parser.add_argument("--seconds", type=_seconds, default=60.0, help="of the window (60)")
+    parser.add_argument("--link", choices=sorted(SHELLS), default="udp", help="the console's (udp)")
+    parser.add_argument("--seed", type=int, default=0, help="of network and clocks (0)")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the whole report there")
+    parser.add_argument(
+        "--trace", type=Path, metavar="FILE", help="of the network; else beside --json"
+    )
+
+
+def start(arguments: argparse.Namespace, console: Console) -> int:
+    """Measure as the arguments say; return 1 when a claim failed."""
+    course = Course(arguments.profile, arguments.seconds, arguments.link, arguments.seed)
+    return run(course, console, arguments.json, arguments.trace)
 
 
 def run(course: Course, console: Console, json: Path | None, trace: Path | None) -> int:
@@ -296,3 +315,17 @@ def _figure_rows(ways: Sequence[Figures]) -> list[tuple[str, list[str]]]:
             [f"{w.shell_late_p50_us:.0f}, {w.shell_late_p99_us:.0f}" for w in ways],
         ),
     ]
+
+
+def _network(name: str) -> Profile:
+    try:
+        return profile.find(name)
+    except profile.UnknownProfile as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
+
+
+def _seconds(text: str) -> float:
+    seconds = float(text)
+    if not 0.0 < seconds <= SECONDS_MAX:
+        raise argparse.ArgumentTypeError(f"{text}: more than 0, at most {SECONDS_MAX:g}")
+    return seconds

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from bench.__main__ import QUICK, main
+from bench.__main__ import main
 from bench.claims import load_claims
-from bench.course import PARTS, Label, floor_labels, labels_of, pairs_of
+from bench.course import PARTS, QUICK, Label, floor_labels, labels_of, pairs_of
 from bench.variants import BY_NAME, CONSOLE, ROBOT, VARIANTS
 
 CLAIMS = load_claims()
