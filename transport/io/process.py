@@ -18,6 +18,7 @@ Rules
 from __future__ import annotations
 
 import contextlib
+import os
 import signal
 import sys
 import traceback
@@ -35,6 +36,7 @@ from transport.io.mapping import Mapping
 from transport.io.zmq import Context
 from transport.telemetry.board import Board
 from transport.telemetry.flight import Flight
+from transport.telemetry.tape import Tape
 
 EXIT_SETTINGS = 2
 SETTINGS_BYTES_MAX = 1 << 20
@@ -141,6 +143,13 @@ class Runtime:
         path = self._file("flight", f"{self.settings.name}.{name}.ring")
         size = Flight.size(fields, capacity)
         return _shared(path, size, lambda view: Flight(view, fields, capacity))
+
+    def tape(self, capacity: int) -> Tape:
+        """Make the process's tape ``<run_dir>/flight/<process>.tape``."""
+        path = self._file("flight", f"{self.settings.name}.tape")
+        identity = os.urandom(8).hex()
+        size = Tape.size(identity, capacity)
+        return _shared(path, size, lambda view: Tape(view, identity, capacity))
 
     def path(self, name: str) -> Path:
         """Name a file of this node's run directory."""
