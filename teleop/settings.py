@@ -91,6 +91,23 @@ class WebdSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     listen: str
 
 
+class RecorddSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The slice of `recordd`.
+
+    Parameters
+    ----------
+    folder : of the recordings
+    file_mb, file_s : a file is closed when it is so large, or so old
+    total_mb : all of them are no larger; the oldest go
+    """
+
+    process: ProcessSettings
+    folder: str
+    file_mb: int = 64
+    file_s: int = 600
+    total_mb: int = 4096
+
+
 class NativedSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The slice of `natived`, the native console's hot process.
 

@@ -154,6 +154,14 @@ class Audit(Section, frozen=True, kw_only=True):
     second: str = ""
 
 
+class Record(Section, frozen=True, kw_only=True):
+    """What the node keeps of itself on disk, to explain afterwards why a robot stopped."""
+
+    total_mb: Annotated[int, Meta(ge=0, le=1 << 24, description="megabytes; 0 for none")] = 4096
+    file_mb: Annotated[int, Meta(ge=1, le=1024, description="megabytes, 1 to 1024")] = 64
+    file_s: Annotated[int, Meta(ge=1, le=86_400, description="seconds, 1 to 86400")] = 600
+
+
 class NodeConfig(Section, frozen=True, kw_only=True):
     """All of node.toml."""
 
@@ -163,6 +171,7 @@ class NodeConfig(Section, frozen=True, kw_only=True):
     robot: Robot = Robot()
     sim: Sim = Sim()
     endoscope: Endoscope = Endoscope()
+    record: Record = Record()
     metrics: Metrics = Metrics()
     audit: Audit = Audit()
 
@@ -311,6 +320,11 @@ def _simulator_elsewhere(config: NodeConfig) -> str:
     return repr(listen) if config.robot.driver != "external" and listen != "unix" else ""
 
 
+def _no_room(config: NodeConfig) -> str:
+    record = config.record
+    return f"{record.total_mb} MB" if 0 < record.total_mb < 3 * record.file_mb else ""
+
+
 CHECKS: Final = (
     *(
         Check(key, "a port up to 65535", partial(_high_port, endpoint))
@@ -320,5 +334,6 @@ CHECKS: Final = (
     Check("robot.name", "no device name of relay, session or signer", _same_device),
     Check("robot.estops", "sources that robot.ceilings does not name", _two_policies),
     Check("robot.driver_listen", '"unix" for the simulator', _simulator_elsewhere),
+    Check("record.total_mb", "0, or room for three files", _no_room),
     Check("metrics.listen", "a loopback address, because the page asks no key", _beyond_loopback),
 )

@@ -66,6 +66,11 @@ def metrics_are_wanted(config: NodeConfig) -> bool:
     return config.metrics.listen != ""
 
 
+def records_are_wanted(config: NodeConfig) -> bool:
+    """Run it when there is room for what it writes."""
+    return config.record.total_mb > 0
+
+
 SIMULATOR: Final = "teleop.sim.simd"
 
 SHAPE: Final = "teleop.robot.shape"
@@ -79,6 +84,7 @@ PROCESSES: Final = (
     Process("simd",       SIMULATOR,                 50,  0,  Restart.ALWAYS, driver_is_simulated,
             SIMULATOR),
     Process("sessiond",   "teleop.session.sessiond",  0, -5,  Restart.ALWAYS, always),
+    Process("recordd",    "teleop.record.recordd",    0,  4,  Restart.ALWAYS, records_are_wanted),
     Process("endoscoped", "teleop.sim.endoscoped",    0,  5,  Restart.ALWAYS,
             endoscope_is_simulated, PICTURE),
     Process("webd",       "teleop.webd",              0, 10,  Restart.ALWAYS, metrics_are_wanted),

@@ -21,6 +21,7 @@ from teleop.robot.settings import RobotdSettings
 from teleop.settings import (
     EndoscopedSettings,
     NativedSettings,
+    RecorddSettings,
     RelaydSettings,
     SessiondSettings,
     SimdSettings,
@@ -133,6 +134,11 @@ def store_path(config: NodeConfig) -> Path:
     return Path(config.node.state_dir) / f"{config.robot.name}.store.json"
 
 
+def records_path(config: NodeConfig) -> Path:
+    """Return the folder of the node's recordings."""
+    return Path(config.node.state_dir) / "records"
+
+
 def reachable(endpoint: str) -> str:
     """Return where a process of this machine connects to reach what listens at `endpoint`."""
     scheme, _, address = endpoint.rpartition("://")
@@ -214,6 +220,17 @@ def _endoscoped(config: NodeConfig, process: ProcessSettings) -> EndoscopedSetti
     )
 
 
+def _recordd(config: NodeConfig, process: ProcessSettings) -> RecorddSettings:
+    record = config.record
+    return RecorddSettings(
+        process=process,
+        folder=str(records_path(config)),
+        file_mb=record.file_mb,
+        file_s=record.file_s,
+        total_mb=record.total_mb,
+    )
+
+
 def _webd(config: NodeConfig, process: ProcessSettings) -> WebdSettings:
     return WebdSettings(process=process, listen=config.metrics.listen)
 
@@ -234,5 +251,6 @@ SLICES: Final[dict[str, Callable[[NodeConfig, ProcessSettings], msgspec.Struct]]
     "simd": _simd,
     "sessiond": _sessiond,
     "endoscoped": _endoscoped,
+    "recordd": _recordd,
     "webd": _webd,
 }

@@ -24,6 +24,7 @@ from teleop.robot.settings import RobotdSettings
 from teleop.settings import (
     EndoscopedSettings,
     NativedSettings,
+    RecorddSettings,
     RelaydSettings,
     SessiondSettings,
     SimdSettings,
@@ -37,6 +38,7 @@ SETTINGS = {
     "relayd": RelaydSettings,
     "simd": SimdSettings,
     "sessiond": SessiondSettings,
+    "recordd": RecorddSettings,
     "webd": WebdSettings,
     "natived": NativedSettings,
 }
@@ -73,8 +75,9 @@ def test_everything_that_runs_comes_back_but_a_console():
 
 
 def test_a_production_node_runs_no_simulator():
-    assert names(NodeConfig()) == ["robotd", "relayd", "sessiond", "webd"]
-    assert names(EVERYTHING) == ["robotd", "relayd", "simd", "sessiond", "endoscoped", "webd"]
+    assert names(NodeConfig()) == ["robotd", "relayd", "sessiond", "recordd", "webd"]
+    simulated = ["robotd", "relayd", "simd", "sessiond", "recordd", "endoscoped", "webd"]
+    assert names(EVERYTHING) == simulated
 
 
 @pytest.mark.parametrize("why", ["[sim]\nmodel = 'point'", "[endoscope]\nrate_hz = 0"])
@@ -86,6 +89,10 @@ def test_without_joints_to_see_or_pictures_wanted_there_is_no_endoscope(why):
 
 def test_no_endpoint_no_metrics():
     assert "webd" not in names(parse("[metrics]\nlisten = ''"))
+
+
+def test_no_room_no_recorder():
+    assert "recordd" not in names(parse("[record]\ntotal_mb = 0"))
 
 
 def test_every_row_has_a_slice_that_its_process_understands():

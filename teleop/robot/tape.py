@@ -1,0 +1,219 @@
+"""What a robot's agent is fed with, as it stands on the tape: enough to do all of it again.
+
+    BOOT          what the agent was made of; repeated, so that a part of a tape says whose it is
+    SNAPSHOT      what it is like at this moment, to compare
+    PART FORGED MEASURE GONE GRANT GUARD BEDSIDE STORED DEADLINE      what it was fed with
+    DRAIN         that it was drained, and what came out
+
+Rules
+-----
+- Each has the time that the agent was given with it. An agent that is made of the same and fed
+  with the same does the same, bit for bit (teleop.robot.replay).
+- No key is on a tape. Whether a command's tag held is in its kind: PART or FORGED.
+- What an agent dies of is the last record of its tape.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from enum import IntEnum
+from typing import Any, Final, NamedTuple, Protocol
+
+import msgspec
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
+from safety import driver, grant, messages
+from safety.secret import Seals, Secret
+from safety.state import State
+from teleop.robot.agent import Agent, Outgoing, Persist, RobotSettings
+from transport.wire.codec import Registry
+
+#: A tape goes back about half a minute at 1 kHz, so that a recorder may be restarted meanwhile.
+TAPE_BYTES: Final = 24 << 20
+
+_MEASURES = Registry((driver.Measure,))
+_GUARD = Registry(grant.VOCABULARY, (messages.Event, messages.Ceiling))
+_BEDSIDE = Registry((messages.Bedside,))
+
+
+class Kind(IntEnum):
+    """What a record is. Numbers are in recordings: append, never renumber."""
+
+    BOOT = 1
+    SNAPSHOT = 2
+    DRAIN = 3
+    PART = 4  #: of a relay; its tag held, or was never asked for
+    FORGED = 5  #: of a relay; its tag did not hold
+    MEASURE = 6
+    GONE = 7  #: the driver
+    GRANT = 8
+    GUARD = 9
+    BEDSIDE = 10
+    STORED = 11
+    DEADLINE = 12
+
+
+class Recorder(Protocol):
+    """What takes records: a `transport.telemetry.tape.Tape`, or a list in a test."""
+
+    def append(self, kind: int, t_ns: int, data: bytes) -> None:
+        """Write one record."""
+
+
+class Boot(msgspec.Struct, frozen=True, array_like=True):
+    """What an agent is made of, its key's secret half left out.
+
+    Parameters
+    ----------
+    settings : what it is
+    point : the public half of its key of this boot
+    signers : pinned signers of grants, by name: their public keys
+    epoch_max, stored : from the store
+    made_ns : when
+    """
+
+    settings: RobotSettings
+    point: bytes
+    signers: dict[str, bytes]
+    epoch_max: int
+    stored: State
+    made_ns: int
+
+    def make(self, seals: Seals) -> Agent:
+        """Make the agent."""
+        signers = {name: Ed25519PublicKey.from_public_bytes(k) for name, k in self.signers.items()}
+        return Agent(self.settings, seals, signers, self.epoch_max, self.stored, self.made_ns)
+
+
+class Drained(msgspec.Struct, frozen=True, array_like=True):
+    """What came out of an agent that was drained.
+
+    Parameters
+    ----------
+    looked_ns : when it was asked for its next deadline, after all else
+    out : what it sent, each with where to (`teleop.robot.agent.To`)
+    records : of the commands that it judged (`teleop.robot.agent.Judged`)
+    """
+
+    looked_ns: int
+    out: list[tuple[int, bytes]]
+    records: list[tuple[int, int, int, int, int, bool]]
+
+
+class Fed(NamedTuple):
+    """Something that an agent is fed with, on the robot's clock.
+
+    Parameters
+    ----------
+    kind : one of those above, but BOOT, SNAPSHOT and DRAIN
+    now_ns : when
+    data : as it came; of STORED the record, encoded
+    source : of what a guard says: whose key its connection has
+    """
+
+    kind: Kind
+    now_ns: int
+    data: bytes = b""
+    source: str = ""
+
+    @classmethod
+    def stored(cls, record: Persist, now_ns: int) -> Fed:
+        """Make what an agent is told of a record that is on disk."""
+        return cls(Kind.STORED, now_ns, msgspec.msgpack.encode(record))
+
+    def to(self, agent: Agent) -> bool:
+        """Feed it; whether it changed anything, as far as the agent says.
+
+        Raises
+        ------
+        WireError : it is no message of its kind; the agent was not asked
+        """
+        return _FEEDS[self.kind](agent, self) is not False
+
+    def body(self) -> bytes:
+        """Give what stands on the tape."""
+        if self.kind is not Kind.GUARD:
+            return self.data
+        source = self.source.encode()
+        return bytes((len(source),)) + source + self.data
+
+    @classmethod
+    def of(cls, kind: int, t_ns: int, body: bytes) -> Fed:
+        """Read what stands on the tape."""
+        if kind != Kind.GUARD:
+            return cls(Kind(kind), t_ns, body)
+        end = 1 + body[0]
+        return cls(Kind.GUARD, t_ns, body[end:], body[1:end].decode())
+
+
+class Taped:
+    """An agent whose tape is written: it is fed and drained through this, and through nothing else.
+
+    Parameters
+    ----------
+    tape : takes the records
+    settings, secret, signers, epoch_max, stored, now_ns : of `Agent`
+    """
+
+    def __init__(
+        self,
+        tape: Recorder,
+        settings: RobotSettings,
+        secret: Secret,
+        signers: Mapping[str, Ed25519PublicKey],
+        epoch_max: int,
+        stored: State,
+        now_ns: int,
+    ) -> None:
+        keys = {name: key.public_bytes_raw() for name, key in signers.items()}
+        self._boot = Boot(settings, secret.point, keys, epoch_max, stored, now_ns)
+        self._secret = secret
+        self._append = tape.append
+        self.agent = self._boot.make(secret)
+        self._append(Kind.BOOT, now_ns, msgspec.msgpack.encode(self._boot))
+
+    def feed(self, fed: Fed) -> bool:
+        """Feed the agent; whether it changed anything, as far as the agent says.
+
+        Raises
+        ------
+        WireError : it is no message of its kind, and not on the tape
+        """
+        self._secret.held = True
+        kind = fed.kind
+        done = fed.to(self.agent)
+        if kind is Kind.PART and not self._secret.held:
+            kind = Kind.FORGED
+        self._append(kind, fed.now_ns, fed.body())
+        return done
+
+    def drained(self, now_ns: int, out: list[Outgoing], records: list[Any], looked_ns: int) -> None:
+        """Note that the agent was drained, and what came out."""
+        self._append(Kind.DRAIN, now_ns, _ENCODE((looked_ns, out, records)))
+
+    def describe(self, now_ns: int) -> None:
+        """Note what the agent is made of, and what it is like at this moment."""
+        self._append(Kind.BOOT, now_ns, msgspec.msgpack.encode(self._boot))
+
+
+_ENCODE = msgspec.msgpack.Encoder().encode
+_PERSIST = msgspec.msgpack.Decoder(Persist)
+
+
+def _bedside(agent: Agent, fed: Fed) -> bool:
+    return agent.bedside(_BEDSIDE.expect(fed.data, messages.Bedside), fed.now_ns)
+
+
+_FEEDS: Final[dict[Kind, Callable[[Agent, Fed], bool | None]]] = {
+    Kind.PART: lambda agent, fed: agent.receive(fed.data, fed.now_ns),
+    Kind.FORGED: lambda agent, fed: agent.receive(fed.data, fed.now_ns),
+    Kind.MEASURE: lambda agent, fed: agent.receive_driver(_MEASURES.decode(fed.data), fed.now_ns),
+    Kind.GONE: lambda agent, fed: agent.driver_gone(fed.now_ns),
+    Kind.GRANT: lambda agent, fed: agent.receive_grant(fed.data, fed.now_ns),
+    Kind.GUARD: lambda agent, fed: agent.receive_guard(
+        fed.source, _GUARD.decode(fed.data), fed.now_ns
+    ),
+    Kind.BEDSIDE: _bedside,
+    Kind.STORED: lambda agent, fed: agent.persisted(_PERSIST.decode(fed.data)),
+    Kind.DEADLINE: lambda agent, fed: agent.handle_deadline(fed.now_ns),
+}
