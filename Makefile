@@ -44,7 +44,7 @@ docs: $(STAMP) ## write docs/protocol.md and docs/vectors.json anew from the cod
 	@exec $(BIN)/python -m docs.generate
 
 lock: $(STAMP) ## write requirements.lock anew from pyproject.toml
-	@$(BIN)/uv pip compile pyproject.toml --extra sim --group bench --group dev --quiet --upgrade \
+	@$(BIN)/uv pip compile pyproject.toml --extra records --extra sim --group bench --group dev --quiet --upgrade \
 	  --universal --python-version 3.11 --fork-strategy fewest --only-binary :all: \
 	  --generate-hashes --no-emit-index-url --no-emit-find-links \
 	  --custom-compile-command 'make lock' --output-file requirements.lock
