@@ -307,7 +307,7 @@ def ceiling(place: Place, source: str = "monitor", max_state: int = 7) -> Ceilin
 
 def request(place: Place, *, replace: bool = False) -> Request:
     """Write a request for the robot."""
-    return Request(49, os.urandom(8), place.robot, 2, POINT, 1, 1000, 1.0, replace)
+    return Request(49, os.urandom(8), place.robot, 2, POINT, 1, 1000, 1.0, replace, "")
 
 
 # fmt: off

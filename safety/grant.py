@@ -28,6 +28,8 @@ from transport.wire.codec import U8, U32, U63, Bin8, Bin32, Bin64, Message, Name
 #: An uncompressed P-256 point.
 Point = Annotated[bytes, msgspec.Meta(min_length=65, max_length=65)]
 Scale = Annotated[float, msgspec.Meta(gt=0.0, le=1.0)]
+#: A pseudonym that means something at the hospital alone; empty when there is none.
+Pseudonym = Annotated[str, msgspec.Meta(max_length=32)]
 SIGNATURE_BYTES = 64
 
 
@@ -50,10 +52,11 @@ class Boot(Message, frozen=True):
     simulated : its driver says so
     limits : SHA-256 of the robot's limits
     session : the session that it serves now; zeros when none
+    bed, patient : pseudonyms of where it stands and of who lies there, as bound at the bedside
     """
 
     KIND: ClassVar[int] = 48
-    BYTES_MAX: ClassVar[int] = 384
+    BYTES_MAX: ClassVar[int] = 768
     kind: Literal[48]
     robot: Name
     arms: U8
@@ -63,6 +66,8 @@ class Boot(Message, frozen=True):
     simulated: bool
     limits: Bin32
     session: Bin8
+    bed: Pseudonym
+    patient: Pseudonym
 
 
 class Request(Message, frozen=True):
@@ -78,9 +83,11 @@ class Request(Message, frozen=True):
     period_us : intended time between commands
     scale : instrument motion per hand motion
     replace : end the session that this same console, or a script, holds
+    bed : the bed that its person means; the robot must be bound to just that one
     """
 
     KIND: ClassVar[int] = 49
+    BYTES_MAX: ClassVar[int] = 512
     kind: Literal[49]
     request: Bin8
     robot: Name
@@ -90,6 +97,7 @@ class Request(Message, frozen=True):
     period_us: Annotated[int, msgspec.Meta(ge=250, le=100_000)]
     scale: Scale
     replace: bool
+    bed: Pseudonym
 
 
 class Grant(Message, frozen=True):
@@ -105,7 +113,7 @@ class Grant(Message, frozen=True):
     limits : SHA-256 of the limits that hold
     profile, period_us, max_loop_ms, scale : how commands are judged and shaped
     video_gate : whether motion requires a fresh picture
-    bed : the bed that the robot stands at, empty when not bound
+    bed : the bed that the robot stands at, empty when not bound; the robot compares
     duration_s : on the robot's clock, from acceptance
     signer : the node whose key signed
     signature : Ed25519 over all bytes before this field's value
@@ -128,7 +136,7 @@ class Grant(Message, frozen=True):
     max_loop_ms: U32
     scale: Scale
     video_gate: bool
-    bed: Text
+    bed: Pseudonym
     duration_s: U32
     signer: Name
     signature: Bin64

@@ -27,6 +27,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from bench.netem.channel import Fate
 from bench.netem.ladder import Step, tally
 from bench.netem.trace import DOWN, UP, Crossing, Trace, TraceFault, read
+from safety.authority import Answer, Authority
 from safety.driver import Measure, Servo, Stop
 from safety.grant import VOCABULARY, Acceptance, Boot, Grant, Revoke
 from safety.interlock import Transition
@@ -37,7 +38,6 @@ from teleop.console.operator import Lost, Operator, OperatorSettings, Refused
 from teleop.console.script import SCRIPTS, Person
 from teleop.relay import Relay
 from teleop.robot.agent import Agent, Persist, RobotSettings, To
-from teleop.session.authority import Answer, Authority
 from teleop.sim.arm import SimulatedArm
 from transport.wire.codec import Registry, encode
 from transport.wire.vector import STILL, pack_setpoint, pack_twist
@@ -227,9 +227,9 @@ class Replay:
     def _told(self, data: bytes) -> None:
         message = _SESSION.decode(data)
         if isinstance(message, Boot):
-            self._authority.introduced(message)
+            self._authority.introduced(message, self._time.now_ns)
         elif isinstance(message, Acceptance):
-            self._deliver(self._authority.answered(ROBOT, message))
+            self._deliver(self._authority.answered(ROBOT, message, self._time.now_ns))
 
     def _deliver(self, answers: Iterable[Answer]) -> None:
         for answer in answers:

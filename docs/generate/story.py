@@ -102,7 +102,7 @@ GRANT = Grant(
     max_loop_ms=60,
     scale=0.5,
     video_gate=False,
-    bed="",
+    bed="or-3",
     duration_s=86_400,
     signer="node",
     signature=bytes(64),
@@ -201,6 +201,8 @@ BOOT = Boot(
     simulated=True,
     limits=GRANT.limits,
     session=NO_SESSION,
+    bed="or-3",
+    patient="p-0042",
 )
 ASKED = Request(
     kind=49,
@@ -212,6 +214,7 @@ ASKED = Request(
     period_us=1000,
     scale=0.5,
     replace=True,
+    bed="or-3",
 )
 MEASURED = Measure(
     kind=32,

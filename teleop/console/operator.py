@@ -1,7 +1,7 @@
 """A console without a socket: it asks for a robot, speaks as a hand, and believes only its robot.
 
-    session service <--request, release--   operator   --command--> relays
-                    ---granted, denied-->              <---state---
+    session service <--request, release, hand-over--   operator   --command--> relays
+                    ---granted, denied, standing---->             <---state---
 
 Rules
 -----
@@ -33,11 +33,12 @@ from safety.grant import (
     SessionKeys,
     derive,
     public_point,
-    verify,
 )
+from safety.handover import Confirm, Offer, Standing, Withdraw
 from safety.messages import NO_SESSION, NO_TAG, Command, RobotState
 from safety.profile import MS, Profile
 from safety.seal import is_sealed, seal
+from safety.signers import Signers
 from safety.state import Cause, State
 from teleop.console.hand import Device, Hand
 from teleop.console.ledger import Entry, account
@@ -56,7 +57,6 @@ SENT = 4096
 _CAUSES = frozenset(Cause)
 _RULES = frozenset(Rule)
 _STATES = Registry((RobotState,))
-_GRANTS = Registry((Grant,))
 
 
 class OperatorSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -70,6 +70,7 @@ class OperatorSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     rate_hz : commands per second
     scale : instrument motion per hand motion
     profile : `safety.profile.Profile`, 0 lets the node choose
+    bed : the bed that is meant, as it was bound at the robot; empty for a robot at no bed
     """
 
     console: str
@@ -79,6 +80,7 @@ class OperatorSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     rate_hz: int = 1000
     scale: float = 0.2
     profile: int = Profile.AUTO
+    bed: str = ""
 
 
 class Seen(NamedTuple):
@@ -106,6 +108,12 @@ class Refused(NamedTuple):
     reason: str
 
 
+class Stood(NamedTuple):
+    """An event: the session service says who holds the robot, and what has changed."""
+
+    standing: Standing
+
+
 class Tally(NamedTuple):
     """What became of the commands, as far as robot and relays have said."""
 
@@ -118,6 +126,9 @@ class Tally(NamedTuple):
     def lost(self) -> int:
         """Commands that nobody has accounted for."""
         return max(0, self.sent - self.admitted - self.merged - self.late)
+
+
+Happening = Seen | Refused | Lost | Stood | Entry
 
 
 class Operator:
@@ -138,7 +149,7 @@ class Operator:
     ) -> None:
         self.settings = settings
         self._key: EllipticCurvePrivateKey | None = None
-        self._signers = signers
+        self._signers = Signers(signers)
         self._device = device
         self._grant: Grant | None = None
         self._keys: SessionKeys | None = None
@@ -148,7 +159,7 @@ class Operator:
         self._intended_ns = array("q", bytes(8 * SENT))
         self._sent_ns = array("q", bytes(8 * SENT))
         self._first = self._acknowledged = 0
-        self._events: deque[Seen | Refused | Lost | Entry] = deque(maxlen=1024)
+        self._events: deque[Happening] = deque(maxlen=1024)
         self.state = State.BOOT
         self.cause = Cause.NONE
         self.measured: Setpoint | None = None
@@ -195,8 +206,25 @@ class Operator:
                 period_us=1_000_000 // settings.rate_hz,
                 scale=settings.scale,
                 replace=replace,
+                bed=settings.bed,
             )
         )
+
+    def offer(self, to: str) -> bytes | None:
+        """Make the offer to hand the robot over; None without a session."""
+        return None if self._grant is None else encode(Offer(56, self._grant.session, to))
+
+    def confirm(self) -> bytes:
+        """Make the word that confirms a hand-over, on whichever side of it this console is."""
+        return encode(Confirm(57, self.settings.robot))
+
+    def withdraw(self) -> bytes:
+        """Make the word that calls a hand-over off."""
+        return encode(Withdraw(58, self.settings.robot))
+
+    def trust(self, signers: dict[str, Ed25519PublicKey]) -> None:
+        """Believe these signers from now on; a session that there is goes on."""
+        self._signers = Signers(signers)
 
     def release(self) -> bytes | None:
         """Make the message that gives the robot back; None without a session."""
@@ -217,6 +245,8 @@ class Operator:
                 self._accept(message.grant)
             except (GrantError, WireError) as error:
                 self._events.append(Refused(f"the grant is not good: {error}"))
+        elif isinstance(message, Standing) and message.robot == self.settings.robot:
+            self._events.append(Stood(message))
 
     def receive(self, part: bytes, now_ns: int) -> None:
         """Take one part from a relay: a state with hop records behind it."""
@@ -288,16 +318,12 @@ class Operator:
         newest = self._history[0]
         return None if newest is None else newest[0]
 
-    def next_event(self) -> Seen | Refused | Lost | Entry | None:
+    def next_event(self) -> Happening | None:
         """Take the oldest event."""
         return self._events.popleft() if self._events else None
 
     def _accept(self, data: bytes) -> None:
-        grant = _GRANTS.expect(data, Grant)
-        signer = self._signers.get(grant.signer)
-        if signer is None:
-            raise GrantError(f"signer {grant.signer!r} is not known here")
-        verify(data, signer)
+        grant = self._signers.read(data)
         key = self._key
         if key is None or (grant.console_key, grant.robot) != (
             public_point(key),

@@ -116,8 +116,16 @@ class Voice:
             seq=seq,
         )
 
-    def introduction(self, session: Session | None, epoch_max: int, *, simulated: bool) -> Boot:
-        """Say to the session service who this is, and whom it serves."""
+    def introduction(
+        self,
+        session: Session | None,
+        epoch_max: int,
+        *,
+        simulated: bool,
+        bed: str = "",
+        patient: str = "",
+    ) -> Boot:
+        """Say to the session service who this is, where it stands, and whom it serves."""
         return Boot(
             kind=48,
             robot=self._robot,
@@ -128,4 +136,6 @@ class Voice:
             simulated=simulated,
             limits=self._limits,
             session=session.id if session else NO_SESSION,
+            bed=bed,
+            patient=patient,
         )

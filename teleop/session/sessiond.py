@@ -7,11 +7,11 @@ import sys
 from functools import partial
 from pathlib import Path
 
+from safety.authority import Answer, Authority
 from safety.grant import VOCABULARY, Acceptance, Boot, Release, Request
 from safety.messages import Event
 from safety.state import State
 from safety.store.file import Record, RobotStore
-from teleop.session.authority import Answer, Authority
 from teleop.settings import SessiondSettings
 from transport.io.curve import Doorman
 from transport.io.dialogue import CAUSES as SOCKET_CAUSES
@@ -105,7 +105,7 @@ class Sessiond:
                 self._refused["denied"].add()
             self._deliver(answers)
         elif isinstance(message, Release):
-            answers = self._authority.released(device.name, message)
+            answers = self._authority.released(device.name, message, self._clock.now_ns())
             if not answers:
                 self._refused["denied"].add()
             self._deliver(answers)
@@ -119,15 +119,15 @@ class Sessiond:
             self._refused["wire"].add()
             return
         if isinstance(message, Boot) and message.robot == robot:
-            self._authority.introduced(message)
+            self._deliver(self._authority.introduced(message, self._clock.now_ns()))
         elif isinstance(message, Acceptance):
-            self._deliver(self._authority.answered(robot, message))
+            self._deliver(self._authority.answered(robot, message, self._clock.now_ns()))
 
     def _tick(self) -> None:
         if self._keyring.refresh():
             for holder in self._authority.holders.values():
                 if self._keyring.named(holder.console) is None:
-                    self._deliver(self._authority.revoked(holder.console))
+                    self._deliver(self._authority.revoked(holder.console, self._clock.now_ns()))
         self._deliver(self._authority.handle_deadline(self._clock.now_ns()))
         self._sessions.set(len(self._authority.holders))
 

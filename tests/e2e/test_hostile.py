@@ -49,7 +49,7 @@ from transport.wire.vector import ORIGIN, Setpoint, pack_setpoint
 _GRANTS = Registry(GRANTS)
 HEAD = RobotState(17, ROBOT, bytes(8), 1, b"12345678", 1, 1, 3, 0, False, 0, (), None)
 BROKEN = forge.broken(forge.command(HEAD, seq=1))
-NOBODY = Boot(48, ROBOT, 1, bytes(8), attacks.POINT, 0, True, bytes(32), bytes(8))
+NOBODY = Boot(48, ROBOT, 1, bytes(8), attacks.POINT, 0, True, bytes(32), bytes(8), "", "")
 COUNTED_S = 3.0
 """The relay writes its verdicts on its board once a second."""
 ABOVE = HOME._replace(z=HOME.z + 0.05)
@@ -119,7 +119,7 @@ class Rogue:
         """Ask for the robot."""
         point = public_point(self.key)
         message = Request(
-            49, secrets.token_bytes(8), ROBOT, role, point, Profile.NATIVE, 10_000, 1.0, replace
+            49, secrets.token_bytes(8), ROBOT, role, point, Profile.NATIVE, 10_000, 1.0, replace, ""
         )
         self.desk.say(encode(message))
         for data in self.desk.heard(5.0):

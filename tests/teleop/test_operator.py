@@ -151,7 +151,7 @@ def test_a_denial_is_told_in_the_services_words(console):
     ("how", "reason"),
     [
         ({"signing": STRANGER}, "signature"),
-        ({"signer": "mallory"}, "not known here"),
+        ({"signer": "mallory"}, "not pinned here"),
         ({"robot": "psm2"}, "another request"),
         ({"console_key": public_point(p256(99))}, "another request"),
         ({"robot_key": bytes(65)}, "P-256"),

@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
-from safety.grant import VOCABULARY
+from safety import grant, handover
+from safety.handover import Standing
 from safety.messages import Command
 from safety.profile import MS
 from safety.seal import seal
 from teleop.console.ledger import Entry
-from teleop.console.operator import Lost, Operator, OperatorSettings, Refused, Seen
+from teleop.console.operator import Lost, Operator, OperatorSettings, Refused, Seen, Stood
 from teleop.console.script import Path, Person
 from tests.world.process import Process
 from tests.world.rig import p256
@@ -23,7 +24,7 @@ from transport.wire.codec import Registry
 if TYPE_CHECKING:
     from tests.world.world import World
 
-_SESSION = Registry(VOCABULARY)
+_SESSION = Registry(grant.VOCABULARY, handover.VOCABULARY)
 _COMMANDS = Registry((Command,))
 #: A console that lost its session asks again after this.
 AGAIN_NS = 50 * MS
@@ -60,6 +61,7 @@ class Console(Process):
         self.seen: list[Seen] = []
         self.entries: list[Entry] = []
         self.refusals: list[str] = []
+        self.standings: list[Standing] = []
         self.lost = 0
         self.asks_again = True
         self.alter: Callable[[Command], Command] | None = None
@@ -84,9 +86,23 @@ class Console(Process):
             assert self.desk is not None
             self.desk.send(data)
 
+    def offer(self, to: str) -> None:
+        """Offer the robot to another console."""
+        self._say(self.operator.offer(to))
+
+    def confirm(self) -> None:
+        """Confirm the hand-over that stands."""
+        self._say(self.operator.confirm())
+
+    def withdraw(self) -> None:
+        """Call it off."""
+        self._say(self.operator.withdraw())
+
     def release(self) -> None:
         """Give the robot back."""
-        data = self.operator.release()
+        self._say(self.operator.release())
+
+    def _say(self, data: bytes | None) -> None:
         assert data is not None
         assert self.desk is not None
         self.desk.send(data)
@@ -133,6 +149,8 @@ class Console(Process):
                 self.seen.append(event)
             elif isinstance(event, Entry):
                 self.entries.append(event)
+            elif isinstance(event, Stood):
+                self.standings.append(event.standing)
             elif isinstance(event, Refused):
                 self.refusals.append(event.reason)
             else:

@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from safety.authority import Authority
 from safety.gate import Verdict
 from safety.grant import Role
 from safety.limits import Limits
@@ -23,7 +24,6 @@ from safety.state import State
 from teleop.console.operator import OperatorSettings
 from teleop.console.script import SCRIPTS, Path
 from teleop.robot.agent import RobotSettings
-from teleop.session.authority import Authority
 from tests.world.box import Box
 from tests.world.console import Console
 from tests.world.desk import Desk

@@ -6,12 +6,12 @@ from typing import Any
 
 import msgspec
 
+from safety.authority import Authority
 from safety.gate import Verdict
 from safety.grant import Role
 from safety.messages import NO_SESSION
 from safety.profile import MS
 from safety.state import State
-from teleop.session.authority import Authority
 from tests.world.rig import ROBOT
 from tests.world.story import Story
 from tests.world.world import World
@@ -78,5 +78,6 @@ def other_limits_were_granted(seed: int) -> Found:
 
 def believes(authority: Authority, **changes: Any) -> None:
     """Have a session service hold something of the robot that is not so."""
-    introduced = authority._robots[ROBOT]
-    authority._robots[ROBOT] = msgspec.structs.replace(introduced, **changes)
+    seat = authority._seats[ROBOT]
+    assert seat.boot is not None
+    seat.boot = msgspec.structs.replace(seat.boot, **changes)

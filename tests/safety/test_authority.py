@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from safety.authority import Authority
 from safety.grant import (
     VOCABULARY,
     Acceptance,
@@ -21,7 +22,7 @@ from safety.grant import (
 )
 from safety.messages import NO_SESSION
 from safety.profile import LADDERS, MS, Profile
-from teleop.session.authority import ANSWER_NS_MAX, Authority
+from safety.seat import ANSWER_NS_MAX
 from tests.world.rig import NODE, ROBOT, SIGNER, p256
 from transport.wire.codec import Registry, encode
 
@@ -30,9 +31,9 @@ REGISTRY = Registry(VOCABULARY)
 ROLES = {"surgeon": "console", "other": "console", "script1": "script", "nurse": "observer"}
 
 
-def boot(robot=ROBOT, epoch_max=0, session=NO_SESSION, key=7):
+def boot(robot=ROBOT, epoch_max=0, session=NO_SESSION, key=7, bed=""):
     point = public_point(p256(key))
-    return Boot(48, robot, 1, boot_id(point), point, epoch_max, True, bytes(32), session)
+    return Boot(48, robot, 1, boot_id(point), point, epoch_max, True, bytes(32), session, bed, "")
 
 
 class Desk:
@@ -42,8 +43,11 @@ class Desk:
         self.now_ns = T0
         self.authority = Authority(NODE, SIGNER, epoch)
         for robot in robots:
-            self.authority.introduced(boot(robot))
+            self.introduces(boot(robot))
         self.sessions = 0
+
+    def introduces(self, boot):
+        return self.read(self.authority.introduced(boot, self.now_ns))
 
     def ask(self, console="surgeon", *, robot=ROBOT, role=Role.SURGEON, replace=False, **changes):
         self.sessions += 1
@@ -57,6 +61,7 @@ class Desk:
             "period_us": 1000,
             "scale": 0.5,
             "replace": replace,
+            "bed": "",
         }
         request = Request(**{**fields, **changes})
         session = b"sess%04d" % self.sessions
@@ -71,7 +76,7 @@ class Desk:
 
     def says(self, grant, *, accepted=True, reason="", robot=ROBOT):
         acceptance = Acceptance(53, grant.session, grant.epoch, accepted, reason)
-        return self.read(self.authority.answered(robot, acceptance))
+        return self.read(self.authority.answered(robot, acceptance, self.now_ns))
 
     def give(self, console="surgeon", **request):
         """Ask and be granted."""
@@ -132,19 +137,19 @@ def test_a_reason_of_any_length_reaches_the_console(desk):
 def test_a_robot_that_could_not_read_the_grant_refuses_without_its_name(desk):
     desk.ask()
     refusal = Acceptance(53, NO_SESSION, 0, False, "signer is not pinned here")
-    to, denied = desk.read(desk.authority.answered(ROBOT, refusal))
+    to, denied = desk.read(desk.authority.answered(ROBOT, refusal, T0))
     assert (to, type(denied)) == ("surgeon", Denied)
 
 
 @pytest.mark.parametrize("session", [NO_SESSION, b"another1"])
 def test_a_yes_to_something_else_makes_nobody_a_holder(desk, session):
     desk.ask()
-    assert desk.authority.answered(ROBOT, Acceptance(53, session, 1, True, "")) == []
+    assert desk.authority.answered(ROBOT, Acceptance(53, session, 1, True, ""), T0) == []
     assert desk.authority.holders == {}
 
 
 def test_an_answer_that_nobody_waits_for_changes_nothing(desk):
-    assert desk.authority.answered(ROBOT, Acceptance(53, b"sess0001", 1, True, "")) == []
+    assert desk.authority.answered(ROBOT, Acceptance(53, b"sess0001", 1, True, ""), T0) == []
 
 
 # Epochs ------------------------------------------------------------------------------------------
@@ -155,7 +160,7 @@ def test_epochs_only_grow_whatever_robots_and_stores_say(happenings):
     desk = Desk(epoch=5)
     last = 5
     for says_yes, epoch_max in happenings:
-        desk.authority.introduced(boot(epoch_max=epoch_max))
+        desk.introduces(boot(epoch_max=epoch_max))
         _, grant = desk.ask(replace=True)
         assert grant.epoch > max(last, epoch_max)
         last = grant.epoch
@@ -168,7 +173,7 @@ def test_a_restarted_service_goes_on_above_its_store():
 
 
 def test_a_robot_that_knows_more_than_the_store_is_believed(desk):
-    desk.authority.introduced(boot(epoch_max=99))
+    desk.introduces(boot(epoch_max=99))
     assert desk.ask()[1].epoch == 100
 
 
@@ -236,11 +241,11 @@ def test_robots_are_held_one_by_one():
 def test_after_a_restart_of_the_service_a_running_session_is_not_given_away():
     """The store knows epochs, not holders: that a robot serves somebody is the robot's to say."""
     desk = Desk(epoch=7)
-    desk.authority.introduced(boot(epoch_max=7, session=b"running1"))
+    desk.introduces(boot(epoch_max=7, session=b"running1"))
     _, denied = desk.ask("other", replace=True)
     assert isinstance(denied, Denied)
     assert "session" in denied.reason
-    desk.authority.introduced(boot(epoch_max=7))
+    desk.introduces(boot(epoch_max=7))
     assert isinstance(desk.ask("other")[1], Grant)
 
 
@@ -249,12 +254,12 @@ def test_after_a_restart_of_the_service_a_running_session_is_not_given_away():
 
 def test_a_release_frees_the_robot_and_only_by_its_holder(desk):
     grant = desk.give()
-    assert desk.authority.released("other", Release(54, grant.session)) == []
-    assert desk.authority.released("surgeon", Release(54, b"another1")) == []
-    to, revoke = desk.read(desk.authority.released("surgeon", Release(54, grant.session)))
+    assert desk.authority.released("other", Release(54, grant.session), T0) == []
+    assert desk.authority.released("surgeon", Release(54, b"another1"), T0) == []
+    to, revoke = desk.read(desk.authority.released("surgeon", Release(54, grant.session), T0))
     assert (to, revoke) == (ROBOT, Revoke(55, grant.session, "released"))
     assert desk.authority.holders == {}
-    assert desk.authority.released("surgeon", Release(54, grant.session)) == []
+    assert desk.authority.released("surgeon", Release(54, grant.session), T0) == []
 
 
 def test_a_revoked_key_ends_every_session_of_its_console():
@@ -262,16 +267,16 @@ def test_a_revoked_key_ends_every_session_of_its_console():
     desk.give()
     desk.give(robot="psm2")
     desk.give("other", robot="psm3")
-    answers = desk.authority.revoked("surgeon")
+    answers = desk.authority.revoked("surgeon", T0)
     assert {answer.to for answer in answers} == {ROBOT, "psm2"}
     assert set(desk.authority.holders) == {"psm3"}
 
 
 def test_a_robot_that_no_longer_has_the_session_is_free(desk):
     grant = desk.give()
-    desk.authority.introduced(boot(session=grant.session))
+    desk.introduces(boot(session=grant.session))
     assert desk.authority.holders
-    desk.authority.introduced(boot())
+    desk.introduces(boot())
     assert desk.authority.holders == {}
 
 
