@@ -17,6 +17,7 @@ interlock's to say.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from enum import IntEnum
 from typing import NamedTuple
 
@@ -106,12 +107,20 @@ class Gate:
     robot : its name
     arms : its number of arms
     ticks : the ticks that this robot has sent; the gate takes a command's age from its echo
+    holds : tells whether a tag holds under a key; a replay has none, and says what was said
     """
 
-    def __init__(self, robot: str, arms: int, ticks: EchoAge) -> None:
+    def __init__(
+        self,
+        robot: str,
+        arms: int,
+        ticks: EchoAge,
+        holds: Callable[[bytes, bytes], bool] = is_sealed,
+    ) -> None:
         self._robot = robot
         self._arms = arms
         self._ticks = ticks
+        self._holds = holds
         self.session: Session | None = None
         self.counts = [0] * len(Verdict)
 
@@ -134,7 +143,7 @@ class Gate:
         session = self.session
         if session is None or command.session != session.id or command.epoch != session.epoch:
             return Admission(Verdict.UNKNOWN_SESSION, command)
-        if not is_sealed(sealed, session.keys.to_robot):
+        if not self._holds(sealed, session.keys.to_robot):
             return Admission(Verdict.TAG, command)
         if not session.persisted:
             return Admission(Verdict.NOT_PERSISTED, command)
