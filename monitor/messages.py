@@ -106,7 +106,7 @@ class Samples(Message, frozen=True):
     age_us : µs, age of the newest sample when this was sent
     table : a row of 16 bytes per signal, little endian: signal (u8), 0 (u8), count of samples
         (u16), rate in 1/1000 Hz (u32), number of the first sample since the device's start (u64)
-    samples : float32, little endian: those of the first row, then the second's, ...; NaN = not taken
+    samples : float32, little endian: those of the first row, then the next; NaN = not taken
     """
 
     KIND: ClassVar[int] = 64
