@@ -111,6 +111,12 @@ class Authority:
         """Who holds which robot."""
         return {robot: seat.holder for robot, seat in self._seats.items() if seat.holder}
 
+    @property
+    def consoles(self) -> set[str]:
+        """Who holds a robot, is being granted one, or is part of a hand-over."""
+        found = {holder.console for holder in self.holders.values()}
+        return found | {seat.to for seat in self._seats.values() if seat.to}
+
     def sign_with(self, key: Ed25519PrivateKey) -> None:
         """Sign with another key from now on."""
         self._key = key
@@ -255,6 +261,8 @@ class Authority:
             if seat.holder is not None and seat.holder.console == console:
                 self._note("revoke", console, seat.robot, "key revoked")
                 out += self._revoke(seat, "key revoked", now_ns)
+            if seat.asked is not None and seat.asked.holder.console == console:
+                out += self._take_back(seat, "key revoked", now_ns)
             elif seat.handover is not None and seat.handover.to == console:
                 out += self._call_off(seat, console, f"{console} has no valid key", now_ns)
         return out
@@ -276,6 +284,11 @@ class Authority:
             return []
         return self._refused(seat, why, now_ns)
 
+    def stands_by(self, answer: Answer) -> bool:
+        """Tell whether a grant that waited is still meant when it may leave at last."""
+        seat = self._seats.get(answer.to)
+        return seat is not None and seat.asked is not None and seat.asked.grant == answer.data
+
     def next_event(self) -> Done | None:
         """Take the oldest event."""
         return self._events.popleft() if self._events else None
@@ -290,7 +303,7 @@ class Authority:
         out = []
         for seat in self._seats.values():
             if seat.asked is not None and seat.asked.deadline_ns <= now_ns:
-                out += self._refused(seat, f"{seat.robot} did not answer", now_ns)
+                out += self._take_back(seat, f"{seat.robot} did not answer", now_ns)
             out += self._keep(seat, now_ns)
             if seat.forget(now_ns):
                 self._touch(seat)
@@ -360,6 +373,12 @@ class Authority:
         self._note("deny", console, seat.robot, reason, "refused")
         denied = Answer(console, encode(Denied(52, asked.request, reason)))
         return [denied, *self._lift(seat, reason, now_ns)]
+
+    def _take_back(self, seat: Seat, reason: str, now_ns: int) -> list[Answer]:
+        """Deny a grant that the robot may have accepted by now: it is told that it is void."""
+        assert seat.asked is not None
+        message: Message = Revoke(55, seat.asked.holder.session, reason)
+        return [Answer(seat.robot, encode(message)), *self._refused(seat, reason, now_ns)]
 
     def _revoke(self, seat: Seat, reason: str, now_ns: int) -> list[Answer]:
         assert seat.holder is not None

@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 
 import msgspec
 
+from safety.authority import DURATION_S
 from teleop.console.operator import OperatorSettings
 from transport.io.hub import HubSettings
 from transport.io.link import LinkSettings
@@ -31,7 +32,8 @@ class SessiondSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     signer : the node device whose key signs grants
     listen : CURVE endpoint for consoles
     robots : guard endpoint by robot name
-    store : file of the highest epoch
+    store : SQLite file of who holds what, and of the highest epoch
+    duration_s : how long a grant lasts, on the robot's clock
     """
 
     process: ProcessSettings
@@ -41,6 +43,7 @@ class SessiondSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     listen: str
     robots: dict[str, str]
     store: str
+    duration_s: Annotated[int, msgspec.Meta(ge=1, le=0xFFFF_FFFF)] = DURATION_S
 
 
 class SimdSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

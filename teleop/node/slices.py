@@ -139,6 +139,11 @@ def records_path(config: NodeConfig) -> Path:
     return Path(config.node.state_dir) / "records"
 
 
+def authority_path(config: NodeConfig) -> Path:
+    """Return the file of who holds what."""
+    return Path(config.node.state_dir) / "authority.db"
+
+
 def reachable(endpoint: str) -> str:
     """Return where a process of this machine connects to reach what listens at `endpoint`."""
     scheme, _, address = endpoint.rpartition("://")
@@ -173,7 +178,8 @@ def _robotd(config: NodeConfig, process: ProcessSettings) -> RobotdSettings:
             state_rate_hz=robot.state_rate_hz,
             limits=robot.limits,
             shape=robot.shape,
-            ceilings=dict(robot.ceilings),
+            # A hand-over begins with a HOLD by the session service; its silence ends no session.
+            ceilings={config.session.identity: "none", **robot.ceilings},
             estops=robot.estops,
         ),
         links=(_link(config, robot.link, config.relay.robot, robot.name),),
@@ -195,7 +201,7 @@ def _sessiond(config: NodeConfig, process: ProcessSettings) -> SessiondSettings:
         signer=session.signer,
         listen=session.listen,
         robots={config.robot.name: reachable(config.robot.guard)},
-        store=str(Path(config.node.state_dir) / "session.store.json"),
+        store=str(authority_path(config)),
     )
 
 

@@ -1,51 +1,62 @@
-"""The session service's process: consoles ask here, robots are told over their guards."""
+"""The session service's process: consoles ask here, robots are told over their guards.
+
+What it decides is `safety.authority`'s; what it must remember is written by a thread of its own. A
+grant leaves when it is in the store. A store that fails denies new grants, in words, and stops
+nothing that runs; nor does the end of this process.
+"""
 
 from __future__ import annotations
 
 import secrets
 import sys
+from collections import deque
+from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path
+from typing import Any
 
+from safety import grant, handover
 from safety.authority import Answer, Authority
-from safety.grant import VOCABULARY, Acceptance, Boot, Release, Request
+from safety.grant import Acceptance, Boot, Release, Request
+from safety.handover import Confirm, Observe, Offer, Vouch, Withdraw
 from safety.messages import Event
-from safety.state import State
-from safety.store.file import Record, RobotStore
+from safety.signers import Succession
+from safety.store.authority import Kept
+from safety.store.file import StoreError
+from safety.store.registrar import Failed, Registrar
+from safety.store.sqlite import SqliteStore
 from teleop.settings import SessiondSettings
 from transport.io.curve import Doorman
 from transport.io.dialogue import CAUSES as SOCKET_CAUSES
 from transport.io.dialogue import Caller, Listener
-from transport.io.keys import Device, Keyring, Role
+from transport.io.keys import Device, KeyFault, Keyring, Role
 from transport.io.process import Runtime, main
-from transport.wire.codec import Registry
+from transport.wire.codec import Message, Registry, encode
 from transport.wire.errors import WireError
 
 REFRESH_NS = 50_000_000
-DOORS = {"session": frozenset({Role.CONSOLE, Role.SCRIPT})}
-#: Why something was refused: by the socket, for its form, as not a console's word, by authority.
-CAUSES = (*SOCKET_CAUSES, "wire", "unexpected", "denied")
+#: What a store did not take is written again after this, if nothing else is before.
+RETRY_NS = 500_000_000
+DOORS = {"session": frozenset({Role.CONSOLE, Role.SCRIPT, Role.OBSERVER})}
+#: Why something was refused: by the socket, for its form, as not a console's word, by authority,
+#: by the store.
+CAUSES = (*SOCKET_CAUSES, "wire", "unexpected", "denied", "store")
 HANDSHAKES = ("admitted", "unknown_key", "wrong_role", "unknown_domain", "not_curve")
 
-_REGISTRY = Registry(VOCABULARY, (Event,))
+_REGISTRY = Registry(grant.VOCABULARY, handover.VOCABULARY, (Event,))
 
 
 class Sessiond:
-    """The authority between its sockets."""
+    """The authority between its sockets and its store."""
 
     def __init__(self, settings: SessiondSettings, runtime: Runtime) -> None:
-        refused = {cause: f'session_refused_total{{cause="{cause}"}}' for cause in CAUSES}
-        shaken = {name: f'session_handshake_total{{result="{name}"}}' for name in HANDSHAKES}
-        board = runtime.open_board((*refused.values(), *shaken.values()), ("sessions",))
-        self._refused = {cause: board.counter(name) for cause, name in refused.items()}
-        self._shaken = {result: board.counter(name) for result, name in shaken.items()}
-        self._sessions = board.gauge("sessions")
+        self._settings = settings
+        self._runtime = runtime
         self._clock = runtime.clock
+        self._open_board(runtime)
         self._keyring = keyring = Keyring.load(settings.keys)
-        self._store = RobotStore(Path(settings.store))
-        self._store.create()
-        epoch = self._store.read().epoch
-        self._authority = Authority(settings.signer, keyring.signer(settings.signer), epoch)
+        self._heard: dict[str, str] = {}  # console -> the key that it was heard with last
+        self._authority = self._remember(settings, keyring)
         identity = keyring.identity(settings.identity)
         runtime.keep(
             Doorman(
@@ -56,6 +67,7 @@ class Sessiond:
                 lambda result: self._shaken[result].add(),
             )
         )
+        self._identity = identity
         self._consoles = runtime.keep(
             Listener(
                 runtime,
@@ -63,7 +75,7 @@ class Sessiond:
                 identity,
                 "session",
                 settings.listen,
-                lambda device: None,
+                self._greeted,
                 self._asked,
                 lambda cause: self._refused[cause].add(),
             )
@@ -75,69 +87,197 @@ class Sessiond:
                     identity,
                     keyring.server(robot),
                     endpoint,
-                    lambda: None,
+                    partial(self._succeeded, robot),
                     partial(self._told, robot),
                 )
             )
             for robot, endpoint in settings.robots.items()
         }
+        authority = self._authority
+        self._words: dict[type[Message], Callable[[str, Any, int], list[Answer]]] = {
+            Release: authority.released,
+            Offer: authority.offered,
+            Confirm: authority.confirmed,
+            Withdraw: authority.withdrawn,
+            Observe: authority.observed,
+        }
         runtime.loop.every(REFRESH_NS, self._tick)
         runtime.ready()
 
     def close(self) -> None:
-        """Nothing is left to do: running sessions do not need this process."""
+        """Write what waits: running sessions do not need this process."""
+        self._registrar.close()
+
+    # In -------------------------------------------------------------------------------------
+
+    def _greeted(self, device: Device) -> None:
+        self._heard[device.name] = device.public_z85
 
     def _asked(self, device: Device, data: bytes) -> None:
+        """Take a console's word."""
         try:
             message = _REGISTRY.decode(data)
         except WireError:
             self._refused["wire"].add()
             return
+        now_ns, say = self._clock.now_ns(), self._words.get(type(message))
         if isinstance(message, Request):
             session = secrets.token_bytes(8)
-            epoch = self._authority.epoch
-            answers = self._authority.request(
-                device.name, device.role, message, session, self._clock.now_ns()
-            )
-            if self._authority.epoch != epoch:
-                self._store.write(Record(self._authority.epoch, State.BOOT))
-            else:
-                self._refused["denied"].add()
-            self._deliver(answers)
-        elif isinstance(message, Release):
-            answers = self._authority.released(device.name, message, self._clock.now_ns())
-            if not answers:
-                self._refused["denied"].add()
-            self._deliver(answers)
+            answers = self._authority.request(device.name, device.role, message, session, now_ns)
+            is_denied = not any(answer.waits for answer in answers)
+        elif say is not None:
+            answers = say(device.name, message, now_ns)
+            is_denied = not answers
         else:
             self._refused["unexpected"].add()
+            return
+        if is_denied:
+            self._refused["denied"].add()
+        self._drain(answers)
 
     def _told(self, robot: str, data: bytes) -> None:
+        """Take a robot's word; it speaks for itself alone."""
         try:
             message = _REGISTRY.decode(data)
         except WireError:
             self._refused["wire"].add()
             return
+        authority, now_ns = self._authority, self._clock.now_ns()
+        answers: list[Answer] = []
         if isinstance(message, Boot) and message.robot == robot:
-            self._deliver(self._authority.introduced(message, self._clock.now_ns()))
+            answers = authority.introduced(message, now_ns)
         elif isinstance(message, Acceptance):
-            self._deliver(self._authority.answered(robot, message, self._clock.now_ns()))
+            answers = authority.answered(robot, message, now_ns)
+        elif isinstance(message, Vouch) and message.robot == robot:
+            answers = authority.vouched(robot, message, now_ns)
+        elif isinstance(message, Event) and message.robot == robot:
+            authority.heard(message)
+            self._happened(message)
+        self._drain(answers)
 
     def _tick(self) -> None:
+        now_ns = self._clock.now_ns()
+        answers = self._authority.handle_deadline(now_ns)
         if self._keyring.refresh():
-            for holder in self._authority.holders.values():
-                if self._keyring.named(holder.console) is None:
-                    self._deliver(self._authority.revoked(holder.console, self._clock.now_ns()))
-        self._deliver(self._authority.handle_deadline(self._clock.now_ns()))
+            answers += self._keys_changed(now_ns)
+        while self._answered:
+            answers += self._written(*self._answered.popleft(), now_ns)
+        self._drain(answers)
         self._sessions.set(len(self._authority.holders))
 
-    def _deliver(self, answers: list[Answer]) -> None:
+    # Keys -----------------------------------------------------------------------------------
+
+    def _keys_changed(self, now_ns: int) -> list[Answer]:
+        """End what revoked keys hold; take up our own new ones."""
+        answers = []
+        self._consoles.forget_revoked()
+        for console in self._authority.consoles:
+            key = self._heard.get(console)
+            is_live = self._keyring.device(key) if key else self._keyring.named(console)
+            if is_live is None:
+                answers += self._authority.revoked(console, now_ns)
+        try:
+            self._authority.sign_with(self._keyring.signer(self._settings.signer))
+            identity = self._keyring.identity(self._settings.identity)
+            servers = {robot: self._keyring.server(robot) for robot in self._robots}
+        except KeyFault as fault:  # half-written, or revoked: what we have is used until we end
+            sys.stderr.write(f"sessiond: {fault}\n")
+            return answers
+        if identity != self._identity:
+            self._identity = identity
+            self._consoles.rekey(identity)
+        for robot, caller in self._robots.items():
+            caller.rekey(identity, servers[robot])
+            self._succeeded(robot)
+        return answers
+
+    def _succeeded(self, robot: str) -> None:
+        """Tell a robot which keys have followed the one that it may still have pinned."""
+        signer = self._settings.signer
+        for old, new, proof in self._keyring.successions(signer):
+            self._robots[robot].send(encode(Succession(62, signer, old, new, proof)))
+
+    # Out ------------------------------------------------------------------------------------
+
+    def _drain(self, answers: Iterable[Answer]) -> None:
+        """Send what may leave, and have the rest wait for the store."""
+        waiting = []
         for answer in answers:
-            caller = self._robots.get(answer.to)
-            if caller is not None:
-                caller.send(answer.data)
+            if answer.waits:
+                waiting.append(answer)
             else:
-                self._consoles.send(answer.to, answer.data)
+                self._send(answer)
+        if waiting or (not self._pending and self._clock.now_ns() >= self._store_at_ns):
+            rows = self._authority.to_store()
+            if rows:
+                self._number += 1
+                self._pending[self._number] = waiting
+                self._registrar.put(self._number, rows)
+        while (done := self._authority.next_event()) is not None:
+            self._audit(*done)
+
+    def _send(self, answer: Answer) -> None:
+        caller = self._robots.get(answer.to)
+        if caller is not None:
+            caller.send(answer.data)
+        else:
+            self._consoles.send(answer.to, answer.data)
+
+    def _written(self, number: int, failed: list[Failed], now_ns: int) -> list[Answer]:
+        """Send what waited for these rows; deny what is not in the store."""
+        answers, authority = [], self._authority
+        for row, why, epoch in failed:
+            self._refused["store"].add()
+            self._store_at_ns = now_ns + RETRY_NS
+            authority.epoch = max(authority.epoch, epoch)
+            answers += authority.not_stored(row, why, now_ns)
+        for answer in self._pending.pop(number):
+            if authority.stands_by(answer):
+                self._send(answer)
+        return answers
+
+    def _audit(self, act: str, actor: str, target: str, outcome: str, detail: str = "") -> None:
+        """Record an act of authority."""
+
+    def _happened(self, event: Event) -> None:
+        """Record what befell a robot."""
+
+    # At the start ---------------------------------------------------------------------------
+
+    def _open_board(self, runtime: Runtime) -> None:
+        refused = {cause: f'session_refused_total{{cause="{cause}"}}' for cause in CAUSES}
+        shaken = {name: f'session_handshake_total{{result="{name}"}}' for name in HANDSHAKES}
+        board = runtime.open_board((*refused.values(), *shaken.values()), ("sessions",))
+        self._refused = {cause: board.counter(name) for cause, name in refused.items()}
+        self._shaken = {result: board.counter(name) for result, name in shaken.items()}
+        self._sessions = board.gauge("sessions")
+
+    def _remember(self, settings: SessiondSettings, keyring: Keyring) -> Authority:
+        """Take up what the store knows; without it nobody is granted anything, and robots go on."""
+        store = SqliteStore(Path(settings.store))
+        try:
+            kept = store.read()
+        except StoreError as error:
+            sys.stderr.write(f"sessiond: {error}; nobody is granted anything until it is mended\n")
+            kept = Kept(0, ())
+        store.close()
+        self._number, self._store_at_ns = 0, 0
+        self._pending: dict[int, list[Answer]] = {}
+        self._answered: deque[tuple[int, list[Failed]]] = deque()
+        self._registrar = Registrar(store, settings.duration_s, self._on_disk)
+        return Authority(
+            settings.signer,
+            keyring.signer(settings.signer),
+            kept.epoch,
+            settings.identity,
+            (listed.row for listed in kept.robots),
+            settings.duration_s,
+        )
+
+    def _on_disk(self, number: int, failed: list[Failed]) -> None:
+        """Hear, in the registrar's thread, what became of rows."""
+        self._answered.append((number, failed))
+        self._runtime.loop.call_from_thread(self._tick)
 
 
 if __name__ == "__main__":

@@ -318,7 +318,7 @@ class Room:
             ),
             "robotd": RobotdSettings(
                 process=self._process("robotd", 2),
-                robot=RobotSettings(name=ROBOT, ceilings={"monitor": "none"}),
+                robot=RobotSettings(name=ROBOT, ceilings={"monitor": "none", SESSION: "none"}),
                 links=links,
                 keys=keyring,
                 identity=ROBOT,

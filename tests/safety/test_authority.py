@@ -70,9 +70,12 @@ class Desk:
         )
 
     def read(self, answers):
-        decoded = [(answer.to, REGISTRY.decode(answer.data)) for answer in answers]
+        decoded = self.all(answers)
         assert len(decoded) <= 1, "one answer, to one of them"
         return decoded[0] if decoded else (None, None)
+
+    def all(self, answers):
+        return [(answer.to, REGISTRY.decode(answer.data)) for answer in answers]
 
     def says(self, grant, *, accepted=True, reason="", robot=ROBOT):
         acceptance = Acceptance(53, grant.session, grant.epoch, accepted, reason)
@@ -284,7 +287,8 @@ def test_a_robot_that_does_not_answer_in_two_seconds_is_not_there(desk):
     _, grant = desk.ask()
     assert desk.authority.next_deadline_ns() == T0 + ANSWER_NS_MAX
     assert desk.authority.handle_deadline(T0 + ANSWER_NS_MAX - 1) == []
-    to, denied = desk.read(desk.authority.handle_deadline(T0 + ANSWER_NS_MAX))
+    (robot, revoke), (to, denied) = desk.all(desk.authority.handle_deadline(T0 + ANSWER_NS_MAX))
+    assert (robot, revoke.session) == (ROBOT, grant.session), "if it is there after all"
     assert (to, denied.reason) == ("surgeon", "psm1 did not answer")
     assert desk.authority.next_deadline_ns() is None
     assert desk.says(grant) == (None, None), "its yes comes too late"

@@ -9,6 +9,8 @@ Rules
   listener knows its callers before they ask anything, and a caller knows that it is heard.
 - Every frame's key is looked up in the live keyring; a device answers on its newest connection.
 - A caller that is refused, or hears nothing for two seconds, makes a new socket.
+- A key that is set on a bound socket changes nothing. So a new one gets a new socket: a caller's at
+  once, a listener's as soon as libzmq has let go of the port; callers find it by themselves.
 - A signature costs a robot's loop 150 us to judge: each device has a bucket here too, and a pass
   is short, so that whoever floods waits, and not the commands beside.
 """
@@ -21,6 +23,7 @@ import zmq
 
 from transport.io import curve
 from transport.io.keys import Device, Identity, Keyring
+from transport.io.loop import Every
 from transport.io.process import Runtime
 from transport.io.zmq import REFUSALS, Happened, Port, Tuning, watch
 from transport.link.bucket import TokenBucket
@@ -30,6 +33,8 @@ from transport.wire.messages import Clock
 CLOCK_NS = 500_000_000
 SILENCE_NS = 2_000_000_000
 PAUSE_NS_MIN, PAUSE_NS_MAX = 20_000_000, 1_000_000_000
+#: libzmq needs 200 ms to let go of a port (measured); so often it is asked for.
+REBIND_NS = 50_000_000
 CALLERS_MAX = 64
 RATE_HZ, BURST = 100, 20  # messages of one device
 PASS_MAX = 16
@@ -66,7 +71,9 @@ class Listener:
         rate_hz: int = RATE_HZ,
         burst: int = BURST,
     ) -> None:
+        self._runtime = runtime
         self._keyring = keyring
+        self._domain = domain
         self._clock = runtime.clock
         self._limits = rate_hz, burst
         self._buckets: dict[str, TokenBucket] = {}  # by key: no more than the registry has
@@ -74,28 +81,33 @@ class Listener:
         self._on_message = on_message
         self._refused = refused
         self._routes: dict[str, bytes] = {}
-        socket = curve.server_socket(
-            runtime.context, zmq.ROUTER, identity, domain, endpoint, TUNING
-        )
-        self.endpoint = socket.getsockopt_string(zmq.LAST_ENDPOINT)
-        self._monitor = watch(runtime.loop, socket, self._happened)
-        self._port = Port(
-            runtime.loop,
-            socket,
-            self._frames,
-            limit=PASS_MAX,
-            on_surplus=lambda: refused("parts"),
-        )
+        self._identity = identity
+        self.endpoint = endpoint
+        self._monitor: Port | None = None
+        self._port: Port | None = None
+        self._retry: Every | None = None
+        self._bind()
 
     def send(self, device: str, data: bytes) -> bool:
         """Send to a device by name; False when it is not connected."""
         route = self._routes.get(device)
-        if route is None:
+        if route is None or self._port is None:
             return False
         if not self._port.send_to(route, data):
             del self._routes[device]
             return False
         return True
+
+    def forget_revoked(self) -> None:
+        """Say nothing more to devices whose key is no longer live, nor keep their place."""
+        for name in [name for name in self._routes if self._keyring.named(name) is None]:
+            del self._routes[name]
+
+    def rekey(self, identity: Identity) -> None:
+        """Prove another key from now on; callers are let go of, and come back."""
+        self._identity = identity
+        self._shut()
+        self._retry = self._runtime.loop.every(REBIND_NS, self._rebind)
 
     def broadcast(self, data: bytes) -> None:
         """Send to every device that is connected."""
@@ -104,8 +116,42 @@ class Listener:
 
     def close(self) -> None:
         """Stop listening."""
-        self._monitor.close()
-        self._port.close()
+        self._shut()
+
+    def _bind(self) -> None:
+        runtime = self._runtime
+        socket = curve.server_socket(
+            runtime.context, zmq.ROUTER, self._identity, self._domain, self.endpoint, TUNING
+        )
+        self.endpoint = socket.getsockopt_string(zmq.LAST_ENDPOINT)
+        self._monitor = watch(runtime.loop, socket, self._happened)
+        self._port = Port(
+            runtime.loop,
+            socket,
+            self._frames,
+            limit=PASS_MAX,
+            on_surplus=lambda: self._refused("parts"),
+        )
+
+    def _rebind(self) -> None:
+        """Take the port again, once it is free."""
+        try:
+            self._bind()
+        except zmq.ZMQError as error:
+            if error.errno != zmq.EADDRINUSE:
+                raise
+            return
+        if self._retry is not None:
+            self._retry.close()
+
+    def _shut(self) -> None:
+        if self._retry is not None:
+            self._retry.close()
+        for port in (self._monitor, self._port):
+            if port is not None:
+                port.close()
+        self._monitor = self._port = self._retry = None
+        self._routes.clear()
 
     def _happened(self, event: Happened) -> None:
         # The doorman has counted those that were refused for their key.
@@ -130,6 +176,7 @@ class Listener:
             self._routes[device.name] = route
             self._on_caller(device)
         if _is_clock(data):
+            assert self._port is not None
             self._port.send_to(route, encode(Clock(3, 0, now_ns, now_ns)))
             return None
         return self._on_message(device, data)
@@ -179,6 +226,13 @@ class Caller:
     def send(self, data: bytes) -> bool:
         """Send one message; False when there is no connection now."""
         return self._port is not None and self._port.send(data)
+
+    def rekey(self, identity: Identity, server_z85: bytes) -> None:
+        """Talk with another key, or to another one, from now on."""
+        if (identity, server_z85) != (self._identity, self._server):
+            self._identity, self._server = identity, server_z85
+            self._pause_ns = PAUSE_NS_MIN
+            self._lose()
 
     def close(self) -> None:
         """End the connection for good."""

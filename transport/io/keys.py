@@ -8,7 +8,8 @@ Files
 
 Rules
 -----
-- A name belongs to at most one device that is not revoked; a revoked entry stays, as evidence.
+- A name belongs to at most one device that is neither revoked nor retired; those stay, as evidence.
+- A key is rotated by a new entry beside the old, which is let in for a while and then revoked.
 - Every write is atomic, and writers exclude each other by a lock.
 - A secret that others can read is refused, not warned about.
 - Secrets are handed out as values that print as stars.
@@ -22,19 +23,20 @@ import fcntl
 import os
 import re
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple
 
 import msgspec
 import zmq
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
 DEVICES_MAX = 4096
 REGISTRY = "devices.json"
 _LOCK = "devices.lock"
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,31}")
+_KEY, _PROOF = re.compile(r"[0-9a-f]{64}"), re.compile(r"[0-9a-f]{128}")
 _Z85 = re.compile(r"[0-9a-zA-Z.\-:+=^!/*?&<>()\[\]{}@%$#]{40}")
 
 
@@ -66,7 +68,9 @@ class Device(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     public_z85 : CURVE public key
     created_utc : when, for people (ISO 8601)
     revoked : its key is refused everywhere, at once
+    retired : its name has a newer key; this one is let in until it is revoked
     sign_public : Ed25519 public key in hex, of a node
+    follows, proof : the signing key before that one, and what it signed to say so, in hex
     """
 
     name: str
@@ -74,13 +78,32 @@ class Device(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     public_z85: str
     created_utc: str
     revoked: bool = False
+    retired: bool = False
     sign_public: str | None = None
+    follows: str | None = None
+    proof: str | None = None
+
+    @property
+    def is_current(self) -> bool:
+        """Whether it is the one that its name means."""
+        return not (self.revoked or self.retired)
+
+
+class Followed(NamedTuple):
+    """A signing key that follows another: both raw, and the old one's word for it."""
+
+    old: bytes
+    new: bytes
+    proof: bytes
 
 
 class Registry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The whole of ``devices.json``."""
 
     devices: tuple[Device, ...] = ()
+
+
+Prove = Callable[[str, Ed25519PrivateKey, Ed25519PublicKey], bytes]
 
 
 class Identity(NamedTuple):
@@ -103,12 +126,13 @@ class Keyring:
         so take it anew from the keyring for each use.
     """
 
-    __slots__ = ("_names", "_stamp", "directory", "live")
+    __slots__ = ("_followed", "_names", "_stamp", "directory", "live")
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
         self.live: dict[str, Device] = {}
         self._names: dict[str, Device] = {}
+        self._followed: dict[str, list[Followed]] = {}
         self._stamp: tuple[int, int, int] = (0, 0, 0)
 
     @classmethod
@@ -130,6 +154,10 @@ class Keyring:
     def named(self, name: str) -> Device | None:
         """Find the live device of this name."""
         return self._names.get(name)
+
+    def successions(self, name: str) -> list[Followed]:
+        """Return how this node's signing key came about, the oldest rotation first."""
+        return self._followed.get(name, [])
 
     def refresh(self) -> bool:
         """Read the registry again if it was replaced; return whether it was.
@@ -193,8 +221,13 @@ class Keyring:
     def _read(self) -> None:
         stamp = _stamp(self.directory / REGISTRY)
         devices = _load(self.directory).devices
-        self._names = {device.name: device for device in devices if not device.revoked}
-        self.live = {device.public_z85: device for device in self._names.values()}
+        self._names = {device.name: device for device in devices if device.is_current}
+        self.live = {device.public_z85: device for device in devices if not device.revoked}
+        self._followed = {}
+        for device in devices:
+            if device.sign_public and device.follows and device.proof:
+                raw = map(bytes.fromhex, (device.follows, device.sign_public, device.proof))
+                self._followed.setdefault(device.name, []).append(Followed(*raw))
         self._stamp = stamp
 
 
@@ -214,22 +247,53 @@ def new(directory: Path | str, name: str, role: Role) -> Device:
             raise KeyFault(f"device {name!r} exists: revoke it first")
         if len(registry.devices) >= DEVICES_MAX:
             raise KeyFault(f"{directory / REGISTRY} is full: {DEVICES_MAX} devices")
-        public, secret = zmq.curve_keypair()
-        _write(directory / f"{name}.secret", secret + b"\n")
-        sign_public = None
-        if role is Role.NODE:
-            key = Ed25519PrivateKey.generate()
-            _write(directory / f"{name}.sign", key.private_bytes_raw().hex().encode())
-            sign_public = key.public_key().public_bytes_raw().hex()
-        device = Device(
-            name=name,
-            role=role,
-            public_z85=public.decode(),
-            created_utc=datetime.now(UTC).isoformat(timespec="seconds"),
-            sign_public=sign_public,
-        )
+        device = _made(directory, name, role)
         _save(directory, Registry((*registry.devices, device)))
     return device
+
+
+def rotate(directory: Path | str, name: str, prove: Prove) -> Device:
+    """Give a device new keys beside the old ones, which are let in until `retire` is called.
+
+    Parameters
+    ----------
+    prove : has a node's old signing key sign its new one
+
+    Raises
+    ------
+    KeyFault : no such live device, or its secrets are not here
+    """
+    directory = Path(directory)
+    with _locked(directory):
+        devices = _load(directory).devices
+        old = _current(directory, devices, name)
+        if len(devices) >= DEVICES_MAX:
+            raise KeyFault(f"{directory / REGISTRY} is full: {DEVICES_MAX} devices")
+        keyring = Keyring.load(directory)
+        keyring.identity(name)  # whose secret is elsewhere is rotated there
+        before = keyring.signer(name) if old.role is Role.NODE else None
+        fresh = _made(directory, name, old.role)
+        if before is not None and fresh.sign_public is not None:
+            after = Ed25519PublicKey.from_public_bytes(bytes.fromhex(fresh.sign_public))
+            proof = prove(name, before, after).hex()
+            fresh = msgspec.structs.replace(fresh, follows=old.sign_public, proof=proof)
+        retired = msgspec.structs.replace(old, retired=True)
+        _save(directory, Registry((*(retired if d is old else d for d in devices), fresh)))
+    return fresh
+
+
+def retire(directory: Path | str, name: str) -> int:
+    """Revoke the keys that a device had before its present ones; return how many those were."""
+    directory = Path(directory)
+    with _locked(directory):
+        devices = _load(directory).devices
+        old = [d for d in devices if d.name == name and d.retired and not d.revoked]
+        if old:
+            gone = tuple(
+                msgspec.structs.replace(d, revoked=True) if d in old else d for d in devices
+            )
+            _save(directory, Registry(gone))
+    return len(old)
 
 
 def list_devices(directory: Path | str) -> tuple[Device, ...]:
@@ -252,15 +316,40 @@ def revoke(directory: Path | str, name: str) -> Device:
     directory = Path(directory)
     with _locked(directory):
         registry = _load(directory)
-        found = [d for d in registry.devices if d.name == _valid(name) and not d.revoked]
-        if not found:
-            raise KeyFault(f"no live device {name!r} in {directory / REGISTRY}")
-        revoked = msgspec.structs.replace(found[0], revoked=True)
-        devices = tuple(revoked if d is found[0] else d for d in registry.devices)
+        current = _current(directory, registry.devices, name)
+        devices = tuple(
+            msgspec.structs.replace(d, revoked=True) if d.name == name else d
+            for d in registry.devices
+        )
         _save(directory, Registry(devices))
         for suffix in ("secret", "sign"):
             (directory / f"{name}.{suffix}").unlink(missing_ok=True)
-    return revoked
+    return msgspec.structs.replace(current, revoked=True)
+
+
+def _made(directory: Path, name: str, role: Role) -> Device:
+    """Make keys, and the entry that fits them."""
+    public, secret = zmq.curve_keypair()
+    _write(directory / f"{name}.secret", secret + b"\n")
+    sign_public = None
+    if role is Role.NODE:
+        key = Ed25519PrivateKey.generate()
+        _write(directory / f"{name}.sign", key.private_bytes_raw().hex().encode())
+        sign_public = key.public_key().public_bytes_raw().hex()
+    return Device(
+        name=name,
+        role=role,
+        public_z85=public.decode(),
+        created_utc=datetime.now(UTC).isoformat(timespec="seconds"),
+        sign_public=sign_public,
+    )
+
+
+def _current(directory: Path, devices: tuple[Device, ...], name: str) -> Device:
+    found = [d for d in devices if d.name == _valid(name) and d.is_current]
+    if not found:
+        raise KeyFault(f"no live device {name!r} in {directory / REGISTRY}")
+    return found[0]
 
 
 def _valid(name: str) -> str:
@@ -284,7 +373,7 @@ def _load(directory: Path) -> Registry:
         registry = msgspec.json.decode(_read_secret(path), type=Registry)
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise KeyFault(f"{path}: {error}") from error
-    names = [device.name for device in registry.devices if not device.revoked]
+    names = [device.name for device in registry.devices if device.is_current]
     keys = [device.public_z85 for device in registry.devices]
     if len(set(names)) != len(names) or len(set(keys)) != len(keys):
         raise KeyFault(f"{path}: a name or a key stands there twice")
@@ -292,6 +381,11 @@ def _load(directory: Path) -> Registry:
         _valid(device.name)
         if _Z85.fullmatch(device.public_z85) is None:
             raise KeyFault(f"{path}: public key of {device.name!r} is not 40 z85 characters")
+        for what, text in (("sign_public", device.sign_public), ("follows", device.follows)):
+            if text is not None and _KEY.fullmatch(text) is None:
+                raise KeyFault(f"{path}: {what} of {device.name!r} is not 64 hex digits")
+        if device.proof is not None and _PROOF.fullmatch(device.proof) is None:
+            raise KeyFault(f"{path}: proof of {device.name!r} is not 128 hex digits")
     return registry
 
 
