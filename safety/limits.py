@@ -110,7 +110,6 @@ class Limiter:
         self._turning = Governor(
             limits.turn_rad_s / 2.0, limits.turn_rad_s2 / 2.0, angle_chord(limits.window_rad)
         )
-        self._braking: Braking | None = None
         self.reset(ORIGIN, 0)
 
     def reset(self, pose: Setpoint, now_ns: int) -> None:
@@ -129,14 +128,13 @@ class Limiter:
 
     def halt(self) -> None:
         """Stay where the setpoint is, braking or not."""
-        self._braking = None
+        self._braking: Braking | None = None
         self.velocity = STILL
 
     def resume(self, now_ns: int) -> None:
         """Be followed from the present setpoint on, moving or not; the past still counts."""
-        if self._braking is None:
-            self._translation.rest(now_ns)
-            self._turning.rest(now_ns)
+        self._translation.rest(now_ns)
+        self._turning.rest(now_ns)
         self._wish = self.setpoint
         self.halt()
 

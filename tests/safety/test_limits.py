@@ -252,6 +252,9 @@ def test_a_jaw_has_its_speed():
 
 def test_a_jaw_that_hurries_within_its_allowance_uses_it_up():
     arm = limiter()
+    all_of_it = START._replace(jaw=LIMITS.jaw_rad_s * STEP_NS_MAX * 1e-9)
+    assert arm.step(all_of_it, degraded=False, now_ns=0) == (all_of_it, 0.0, Rule.NONE, False, 0)
+    arm = limiter()
     steps = follow(arm, [START._replace(jaw=0.1 * n) for n in range(1, 51)])
     assert steps[0].rule is Rule.NONE
     assert arm.setpoint.jaw == pytest.approx(LIMITS.jaw_rad_s * (0.049 + STEP_S), rel=1e-6)
@@ -259,14 +262,16 @@ def test_a_jaw_that_hurries_within_its_allowance_uses_it_up():
 
 @pytest.mark.parametrize("axis", [(1, 0, 0), (1, 2, 3), (-3, 1, 2), (0.3, -0.2, 0.9)])
 def test_what_keeps_the_limits_passes_bit_for_bit_beside_what_does_not(axis):
-    q = about(axis, 0.0003)
+    q = tuple(1.000001 * part for part in about(axis, 0.0003))  # a unit, by the gate
     far = START._replace(x=0.05, qw=q[0], qx=q[1], qy=q[2], qz=q[3])
     step = limiter().step(far, degraded=False, now_ns=MS)
     assert step.setpoint.x < far.x
     assert step.setpoint[3:7] == q
     turned = about(axis, 1.0)
-    twisted = START._replace(x=4e-6, qw=turned[0], qx=turned[1], qy=turned[2], qz=turned[3])
-    step = limiter().step(twisted, degraded=False, now_ns=MS)
+    arm = limiter()
+    arm.step(START._replace(x=6.6e-7), degraded=False, now_ns=MS)
+    twisted = START._replace(x=7e-6, qw=turned[0], qx=turned[1], qy=turned[2], qz=turned[3])
+    step = arm.step(twisted, degraded=False, now_ns=2 * MS)
     assert step.setpoint[:3] == twisted[:3]
     assert step.setpoint[3:7] != turned
 
@@ -311,6 +316,14 @@ def test_in_degraded_a_step_that_trails_too_far_is_not_made():
     assert arm.setpoint == START
 
 
+def test_the_bound_of_what_may_trail_is_exact():
+    wish = START._replace(x=0.0015)
+    trails_m = limiter().step(wish, degraded=True, now_ns=MS).lag_m
+    for lag_m_max, hold in ((trails_m, Cause.NONE), (math.nextafter(trails_m, 0.0), Cause.LAG)):
+        step = limiter(Limits(lag_m_max=lag_m_max)).step(wish, degraded=True, now_ns=MS)
+        assert step.hold is hold
+
+
 # The fence, leaps --------------------------------------------------------------------------------
 
 
@@ -331,6 +344,14 @@ def test_far_beyond_the_fence_is_a_hold_at_the_fence():
     assert (step.hold, step.setpoint.z) == (Cause.FENCE, edge)
 
 
+def test_the_bound_of_what_is_far_beyond_the_fence_is_exact():
+    limits = Limits(corner_m_max=(0.25, 0.25, -(2**-5)), beyond_m_max=2**-8)
+    edge = START._replace(z=limits.corner_m_max[2])
+    for beyond_m, hold in ((2**-8, Cause.NONE), (2**-8 + 2**-40, Cause.FENCE)):
+        wish = edge._replace(z=edge.z + beyond_m)
+        assert limiter(limits, edge).step(wish, degraded=False, now_ns=MS).hold is hold
+
+
 def test_a_leap_is_told_once_and_a_fast_hand_after_a_gap_is_none():
     arm = limiter()
     leap = START._replace(x=0.05)
@@ -339,7 +360,12 @@ def test_a_leap_is_told_once_and_a_fast_hand_after_a_gap_is_none():
     assert not arm.step(after_a_gap, degraded=False, now_ns=23 * MS).leapt
 
 
-@pytest.mark.parametrize(("x", "leapt"), [(0.0299, False), (0.0301, True)])
+LEAP_M = LIMITS.step_m + LIMITS.speed_m_s * STEP_NS_MAX * 1e-9
+
+
+@pytest.mark.parametrize(
+    ("x", "leapt"), [(0.0299, False), (LEAP_M, False), (math.nextafter(LEAP_M, 1.0), True)]
+)
 def test_a_leap_is_more_than_a_step_beside_what_the_speed_allows(x, leapt):
     assert limiter().step(START._replace(x=x), degraded=False, now_ns=MS).leapt is leapt
 
@@ -523,8 +549,20 @@ def test_after_a_pause_it_stays_where_it_was():
     arm = at_speed(0.5)
     arm.brake(100 * MS)
     before = glide(arm, 100 * MS, 5)[-1]
-    assert arm.glide(105 * MS + STEP_NS_MAX).x > before.x
-    assert arm.glide(105 * MS + STEP_NS_MAX + 1) == before
+    assert arm.glide(125 * MS).x > before.x
+    assert arm.glide(125 * MS + 1) == before
+    assert not arm.is_braking
+
+
+def test_at_the_nanosecond_at_which_it_stands_it_brakes_no_longer():
+    arm = at_speed(0.1)
+    arm.brake(100 * MS)
+    glide(arm, 100 * MS, 12)
+    stands_ns = arm._braking.ends_ns
+    assert stands_ns == pytest.approx(112.5 * MS, abs=2)
+    arm.glide(stands_ns - 1)
+    assert arm.is_braking
+    arm.glide(stands_ns)
     assert not arm.is_braking
 
 
@@ -545,6 +583,18 @@ def test_who_is_followed_again_while_braking_goes_on_without_a_jump():
     assert not arm.is_braking
     wishes = [here._replace(x=here.x + 2e-4 * n) for n in range(1, 30)]
     assert all(step.rule is Rule.NONE for step in follow(arm, wishes, 110 * MS))
+
+
+def test_who_braked_on_a_ramp_goes_on_from_the_speed_that_is_left():
+    arm, far = limiter(), START._replace(x=0.09)
+    follow(arm, [far] * 30)
+    arm.brake(30 * MS)
+    path = glide(arm, 30 * MS, 28)
+    assert arm.is_braking
+    assert path[-1].x - path[-2].x < 0.02e-3
+    arm.resume(58 * MS)
+    (step,) = follow(arm, [far], 58 * MS)
+    assert step.setpoint.x - path[-1].x < 0.1e-3, "and not at the 0.3 m/s of the ramp"
 
 
 # The limits themselves ---------------------------------------------------------------------------
@@ -597,7 +647,8 @@ def test_node_toml_writes_out_the_limits_that_hold_without_it():
 
 
 @pytest.mark.parametrize(
-    "corner", [(0.3, 0.0, 0.0), (math.nan, 0.0, -0.1), (0.0, 0.0, -9.0), (0.0, 0.0)]
+    "corner",
+    [(0.3, 0.0, -0.1), (0.25, 0.0, -0.1), (math.nan, 0.0, -0.1), (0.0, 0.0, -9.0), (0.0, 0.0)],
 )
 def test_a_fence_inside_out_is_refused_when_it_is_read(corner):
     with pytest.raises(msgspec.ValidationError):
