@@ -8,6 +8,7 @@ lives for 20 ms at most, whatever it says, and until it was heard once nothing a
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Collection, Mapping
 from typing import NamedTuple
 
@@ -20,7 +21,8 @@ SILENCE_POLICY: dict[str, State] = {
     "degraded": State.DEGRADED,
     "hold": State.HOLD,
 }
-_NEVER = (1 << 63) - 1
+#: In ns nearly three centuries: no clock of a robot comes so far.
+_NEVER = sys.maxsize
 
 
 class Lowest(NamedTuple):

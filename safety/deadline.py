@@ -96,7 +96,7 @@ class HandSilence:
             return
         read_ns = now_ns - input_age_ns
         if self._input_seq >= 0:
-            period = max(0, read_ns - self._read_ns) // advance
+            period = (read_ns - self._read_ns) // advance
             self._limit_ns = min(HAND_NS_MAX, max(HAND_NS_MIN, 3 * period))
         self._input_seq, self._read_ns = input_seq, read_ns
 

@@ -78,10 +78,9 @@ class Governor:
         """Note that the arm has been standing since its last step."""
         for n in (2, 1):
             t_ns = now_ns - n * SPAN_NS
-            if t_ns >= self._at_ns and t_ns > self._marks[-1].t_ns:
+            if t_ns >= self._at_ns:
                 self._marks.append(_Mark(t_ns, self._place, self._path))
-        grown = self._speed * (now_ns - self._at_ns) * _S
-        self._budget = min(self._speed * _STEP_S, self._budget + grown)
+        self._budget += self._speed * (now_ns - self._at_ns) * _S  # `share` bounds it
         self._at_ns = now_ns
         self._ramp = None
 
@@ -104,7 +103,6 @@ class Governor:
         here = self._place
         distance = math.dist(here, wish)
         if distance == 0.0:
-            self._ramp = None
             return 1.0, Rule.NONE
         allowed, rule, aim = distance, Rule.NONE, wish
         if distance > budget:
@@ -121,8 +119,9 @@ class Governor:
             free = self._free(wish, allowed, distance, now_ns)
             if free < allowed:
                 allowed, rule = free, Rule.WINDOW
-        self._ramp = self._velocity_of(wish, allowed / distance, dt_s) if on_ramp else None
-        return allowed / distance, rule
+        share = allowed / distance
+        self._ramp = self._velocity_of(wish, share / dt_s) if on_ramp and dt_s else None
+        return share, rule
 
     def move(self, place: Place, now_ns: int) -> None:
         """Note where the step led to."""
@@ -151,10 +150,9 @@ class Governor:
         along = sum(v * (w - h) for v, w, h in zip(velocity, wish, here, strict=True))
         return max(0.0, along / distance)
 
-    def _velocity_of(self, wish: Place, share: float, dt_s: float) -> Place | None:
-        if dt_s == 0.0:
-            return self._ramp
-        return tuple((w - h) * share / dt_s for w, h in zip(wish, self._place, strict=True))
+    def _velocity_of(self, wish: Place, share_s: float) -> Place:
+        """Give the velocity of a step that goes so much of the way in a second."""
+        return tuple((w - h) * share_s for w, h in zip(wish, self._place, strict=True))
 
     def _mark_before(self, index: int, t_ns: int) -> int:
         """Find the newest mark, from `index` back, at or before `t_ns`; or the oldest."""
@@ -169,7 +167,7 @@ class Governor:
         marks = self._marks
         index = self._mark_before(-1, now_ns - SPAN_NS)
         one = marks[index]
-        two = marks[self._mark_before(index - 1, one.t_ns - SPAN_NS)]
+        two = marks[self._mark_before(index, one.t_ns - SPAN_NS)]
         new_s, old_s = (now_ns - one.t_ns) * _S, (one.t_ns - two.t_ns) * _S
         ahead = new_s / old_s
         radius = 0.5 * self._acceleration * new_s * (new_s + old_s)

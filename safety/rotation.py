@@ -48,8 +48,8 @@ def between(a: Quaternion, b: Quaternion, share: float) -> Quaternion:
     aw, ax, ay, az = a
     bw, bx, by, bz = b
     rest = 1.0 - share
-    w, x, y, z = rest * aw + share * bw, rest * ax + share * bx, rest * ay + share * by, 0.0
-    z = rest * az + share * bz
+    w, x = rest * aw + share * bw, rest * ax + share * bx
+    y, z = rest * ay + share * by, rest * az + share * bz
     norm = math.sqrt(w * w + x * x + y * y + z * z)
     return w / norm, x / norm, y / norm, z / norm
 
@@ -70,7 +70,7 @@ def turn_between(a: Quaternion, b: Quaternion) -> Vector:
     norm = math.sqrt(x * x + y * y + z * z)
     if norm < 1e-12:
         return 0.0, 0.0, 0.0
-    share = 2.0 * math.atan2(norm, abs(w)) / norm * (1.0 if w >= 0.0 else -1.0)
+    share = math.copysign(2.0 * math.atan2(norm, abs(w)) / norm, w)
     return x * share, y * share, z * share
 
 

@@ -145,6 +145,7 @@ class Burst:
     """Whether something happened so many times within so long; telling it begins a new count."""
 
     def __init__(self, count: int, within_ns: int) -> None:
+        self._count = count
         self._within_ns = within_ns
         self._times: deque[int] = deque(maxlen=count)
 
@@ -152,7 +153,7 @@ class Burst:
         """Note that it happened once more, and tell whether that makes it a burst."""
         times = self._times
         times.append(now_ns)
-        if len(times) < (times.maxlen or 0) or now_ns - times[0] > self._within_ns:
+        if len(times) < self._count or now_ns - times[0] > self._within_ns:
             return False
         times.clear()
         return True
@@ -163,6 +164,12 @@ FROZEN_NS = 40 * MS
 FROZEN_M, FROZEN_RAD = 0.001, math.radians(1.0)
 
 
+class _Seen(NamedTuple):
+    value: Setpoint
+    told: Setpoint
+    t_ns: int
+
+
 class Frozen:
     """Whether a sensor repeats one value although its arm is told to move.
 
@@ -170,23 +177,22 @@ class Frozen:
     """
 
     def __init__(self) -> None:
-        self._value: Setpoint | None = None
-        self._told: Setpoint | None = None
-        self._since_ns = 0
+        self._first: _Seen | None = None
 
     def reset(self) -> None:
         """Forget: the arm is told nothing until further notice."""
-        self._value = self._told = None
+        self._first = None
 
     def measured(self, value: Setpoint, told: Setpoint, now_ns: int) -> bool:
         """Take a measurement beside where the arm is told to be; tell whether it is frozen."""
-        if self._told is None or value != self._value:
-            self._value, self._told, self._since_ns = value, told, now_ns
+        first = self._first
+        if first is None or value != first.value:
+            self._first = _Seen(value, told, now_ns)
             return False
-        if now_ns - self._since_ns < FROZEN_NS:
+        if now_ns - first.t_ns < FROZEN_NS:
             return False
-        far = math.dist(told[:3], self._told[:3]) >= FROZEN_M
-        return far or rotation_angle(told, self._told) >= FROZEN_RAD
+        far = math.dist(told[:3], first.told[:3]) >= FROZEN_M
+        return far or rotation_angle(told, first.told) >= FROZEN_RAD
 
 
 def _status(failures: int, borne: int) -> Status:

@@ -86,6 +86,13 @@ def test_hearing_starts_the_ladder_again():
     assert silence.next_deadline_ns() == T0 + 24 * MS
 
 
+def test_what_was_acted_on_is_acted_on_again_in_the_next_silence():
+    silence = Silence(NATIVE, MS, T0)
+    assert silence.climb(T0 + 25 * MS) is Rung.HOLD
+    silence.heard(T0 + 30 * MS)
+    assert silence.next_deadline_ns() == T0 + 35 * MS
+
+
 def test_a_stream_is_steady_after_200_ms_without_a_gap_over_two_periods():
     silence = Silence(NATIVE, MS, T0)
     now_ns = T0
@@ -175,6 +182,13 @@ def test_readings_lost_on_the_way_do_not_make_the_device_look_slow():
     hand.heard(0, 0, T0)
     hand.heard(50, 0, T0 + 50 * MS)
     assert hand.next_deadline_ns() == T0 + 50 * MS + HAND_NS_MIN
+
+
+def test_a_reading_that_claims_to_be_older_than_the_one_before_it_lengthens_nothing():
+    hand = HandSilence(T0)
+    hand.heard(0, 0, T0)
+    hand.heard(1, 30 * MS, T0 + 10 * MS)
+    assert hand.next_deadline_ns() == T0 - 20 * MS + HAND_NS_MIN
 
 
 @given(

@@ -60,6 +60,11 @@ def test_the_reach_is_exact_too():
     assert ball.keep(HERE, beyond)[:3] == pytest.approx(on[:3], abs=1e-12)
 
 
+def test_what_the_box_leaves_a_picometre_beyond_the_reach_is_brought_onto_the_reach():
+    fence = Fence((-1.0, -1.0, -1.0), (0.25 + 1.5e-12, 1.0, 1.0), 0.25)
+    assert fence.keep(ORIGIN, ORIGIN._replace(x=0.5)).x <= 0.25 + 1e-12
+
+
 @given(poses(st.floats(-0.24, 0.24)).filter(is_within), poses(anywhere))
 def test_from_within_nothing_leads_out(old, wish):
     kept = FENCE.keep(old, wish)

@@ -3,7 +3,7 @@
 import pytest
 
 from safety.clamp import Rule
-from safety.governor import SPAN_NS, STEP_NS_MAX, Governor
+from safety.governor import STEP_NS_MAX, Governor
 
 MS = 1_000_000
 FREE = 1e6  # a limit that nothing here comes near
@@ -51,6 +51,8 @@ def test_what_keeps_the_limits_and_standing_still_are_told_of_no_rule():
     governor = standing(speed=0.5)
     assert governor.share((0.001,), 1.0, MS) == (1.0, Rule.NONE)
     assert governor.share((0.0,), 1.0, MS) == (1.0, Rule.NONE)
+    all_of_it = 0.5 * (STEP_NS_MAX * 1e-9)
+    assert standing(speed=0.5).share((all_of_it,), 1.0, MS) == (1.0, Rule.NONE)
 
 
 def test_while_it_stands_the_allowance_grows_again():
@@ -149,12 +151,35 @@ def test_at_speed_a_step_may_lie_ahead_by_a_t2_and_by_what_a_period_makes_of_the
     assert ask(governor, here + 0.0003 + ahead_m, (now_ms + 1) * MS)[1] is rule
 
 
-def test_who_was_fast_a_while_ago_is_not_fast_now():
+@pytest.mark.parametrize(
+    ("slow_ms", "ahead_m", "rule"),
+    [
+        (35, 0.00030, Rule.NONE),
+        (37, 0.00036, Rule.ACCELERATION),
+        (60, 0.00045, Rule.ACCELERATION),
+    ],
+)
+def test_who_was_fast_40_ms_ago_is_not_fast_now(slow_ms, ahead_m, rule):
+    """The eighth mark back is the first after 36 ms, or the last of the fast ones."""
     governor, now_ms = at_speed(0.4)
-    lead(governor, 0.02, now_ms, now_ms + 60)
+    lead(governor, 0.02, now_ms, now_ms + slow_ms)
     (here,) = governor._place
-    _, rule = ask(governor, here + 0.00045, (now_ms + 61) * MS)
-    assert rule is Rule.ACCELERATION
+    assert ask(governor, here + ahead_m, (now_ms + slow_ms + 1) * MS)[1] is rule
+
+
+def test_who_has_just_begun_is_as_fast_as_over_all_that_is_remembered():
+    """Over the 20 ms of standing too: or the first steps would excuse a leap."""
+    governor = standing(acceleration=2.0)
+    lead(governor, 0.05, 0, 5)
+    (here,) = governor._place
+    assert ask(governor, here + 0.0002, 6 * MS)[1] is Rule.ACCELERATION
+
+
+def test_a_ramp_that_has_come_to_the_speed_is_told_as_the_speed():
+    governor, step_ns = standing(speed=1.0, acceleration=8.0), 1_953_125  # 2**-9 s
+    assert ask(governor, 1024.0, step_ns) == (2**-15, Rule.ACCELERATION)
+    there, rule = ask(governor, 1024.0, 2 * step_ns, ratio=2**-5)
+    assert (there, rule) == (pytest.approx(3 * 2**-15), Rule.SPEED), "of DEGRADED"
 
 
 def test_the_hand_stops_the_arm_as_hard_as_it_likes():
@@ -188,8 +213,31 @@ def test_the_velocity_is_that_of_the_last_10_ms_and_none_after_10_ms_without_a_s
     lead(governor, 0.2, 0, 100)
     assert governor.velocity(100 * MS) == pytest.approx((0.2,))
     assert 0.0 < governor.velocity(105 * MS)[0] < 0.2
-    assert governor.velocity(100 * MS + SPAN_NS - 1)[0] > 0.0
-    assert governor.velocity(100 * MS + SPAN_NS) == (0.0,)
+    assert governor.velocity(110 * MS - 1)[0] > 0.0
+    assert governor.velocity(110 * MS) == (0.0,)
+
+
+def test_of_a_step_a_while_ago_the_velocity_is_that_since_the_newest_mark():
+    governor = standing()
+    lead(governor, 0.2, 0, 104)
+    assert governor.velocity(112 * MS) == pytest.approx((0.2 * 3 / 11,)), "since 101 ms"
+
+
+def test_steps_5_ms_apart_are_all_remembered():
+    governor, there = standing(), 0.0
+    for n in range(1, 40):
+        there += 0.001 * n
+        ask(governor, there, 5 * n * MS)
+        if n > 2:
+            velocity = (0.001 * n + 0.001 * (n - 1)) / 0.010
+            assert governor.velocity(5 * n * MS) == pytest.approx((velocity,))
+
+
+def test_the_past_has_a_size():
+    """The window at marks 5 ms apart, and what velocities look back beside."""
+    governor = standing()
+    lead(governor, 0.1, 0, 2000)
+    assert len(governor._marks) == 250 // 5 + 14
 
 
 def test_a_rest_of_5_ms_is_no_standstill():
@@ -197,6 +245,13 @@ def test_a_rest_of_5_ms_is_no_standstill():
     lead(governor, 0.2, 0, 100)
     governor.rest(105 * MS)
     assert governor.velocity(105 * MS)[0] > 0.1
+
+
+def test_a_rest_of_10_ms_is_one_from_the_last_step_on():
+    governor = standing()
+    lead(governor, 0.2, 0, 103)
+    governor.rest(113 * MS)
+    assert governor.velocity(113 * MS) == (0.0,)
 
 
 # The window --------------------------------------------------------------------------------------
@@ -220,6 +275,14 @@ def test_a_long_way_within_the_window_is_free():
 def test_what_is_older_than_250_ms_counts_no_longer():
     governor = standing(window=0.1)
     lead(governor, 0.38, 0, 1500)
+
+
+def test_the_windows_250_ms_are_exact():
+    """It stood at 0 until 10 ms before its first step, as far as marks tell."""
+    for late_ns, rule in ((0, Rule.WINDOW), (1, Rule.NONE)):
+        governor = standing(window=0.1)
+        ask(governor, 0.09, MS)
+        assert ask(governor, 0.15, 240 * MS + late_ns)[1] is rule
 
 
 def test_resting_again_and_again_is_no_way_to_forget_the_window():

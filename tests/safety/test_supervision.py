@@ -6,7 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from safety import supervision
+from safety.rotation import rotation_angle
 from safety.supervision import (
+    FROZEN_RAD,
     Alive,
     Between,
     Burst,
@@ -183,6 +186,15 @@ def test_the_bound_of_40_ms_and_of_a_millimetre_is_exact():
     assert not frozen.measured(ORIGIN, ORIGIN._replace(x=0.001), 41 * MS - 1)
     assert not frozen.measured(ORIGIN, ORIGIN._replace(x=0.000999), 41 * MS)
     assert frozen.measured(ORIGIN, ORIGIN._replace(x=0.001), 41 * MS)
+
+
+def test_the_bound_of_an_angle_is_exact_too(monkeypatch):
+    assert math.degrees(FROZEN_RAD) == pytest.approx(1.0)
+    turned = ORIGIN._replace(qw=math.cos(0.01), qx=math.sin(0.01))
+    monkeypatch.setattr(supervision, "FROZEN_RAD", rotation_angle(ORIGIN, turned))
+    frozen = Frozen()
+    assert not frozen.measured(ORIGIN, ORIGIN, 0)
+    assert frozen.measured(ORIGIN, turned, 40 * MS)
 
 
 def test_an_arm_that_is_told_nothing_may_be_silent_of_motion():
