@@ -360,9 +360,9 @@ class Authority:
         return [self._ceiling(seat, State.HOLD)]
 
     def _call_off(self, seat: Seat, actor: str, why: str, now_ns: int) -> list[Answer]:
-        """End a hand-over that came to nothing; one whose grant is with the robot stands."""
-        if not seat.act(Act.WITHDRAW):
-            return []
+        """End a hand-over that came to nothing: the holder keeps the robot."""
+        done = seat.act(Act.WITHDRAW)
+        assert done, f"{seat.phase.name} has nothing to withdraw"
         self._note("withdraw", actor, seat.robot, why)
         return self._lift(seat, why, now_ns)
 

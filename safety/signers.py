@@ -7,9 +7,8 @@ old key signs the new one. Then the old one signs nothing any more that is belie
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, ClassVar, Literal
+from typing import ClassVar, Literal
 
-import msgspec
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
@@ -19,8 +18,6 @@ from transport.wire.errors import WireError
 
 _DOMAIN = b"trocar signer succession v1\n"
 _GRANTS = Registry((Grant,))
-#: Rotations of one signer that a robot which slept through them can still follow.
-GENERATIONS_MAX = 16
 
 
 class Succession(Message, frozen=True):
@@ -40,9 +37,6 @@ class Succession(Message, frozen=True):
     old: Bin32
     new: Bin32
     signature: Bin64
-
-
-Generations = Annotated[tuple[Succession, ...], msgspec.Meta(max_length=GENERATIONS_MAX)]
 
 
 def succeed(signer: str, old: Ed25519PrivateKey, new: Ed25519PublicKey) -> Succession:
@@ -65,6 +59,13 @@ class Signers:
     def key(self, signer: str) -> Ed25519PublicKey | None:
         """Return the key that this signer signs with now; None for a stranger."""
         return self._keys.get(signer)
+
+    def pin(self, signer: str, key: Ed25519PublicKey | None) -> None:
+        """Take a person's word about a signer; None: it is believed no more."""
+        if key is None:
+            self._keys.pop(signer, None)
+        else:
+            self._keys[signer] = key
 
     def read(self, data: bytes) -> Grant:
         """Decode a grant that one of them signed.
