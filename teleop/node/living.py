@@ -1,13 +1,7 @@
-"""Says which processes live, and whether one is still the one that we started.
+"""Says which processes of a node live, however they hide, and makes them leave.
 
-Rules
------
-- A pid alone names nobody: it is used again. Pid and start time together do.
-- A pidfd is opened first and the start time read after it, so that what is signalled is what
-  was looked at.
-- A zombie does not live: it holds nothing but its number.
-- Whoever descends from a node's process carries that node's mark in its environment, whatever
-  its group or session, and however often it forked.
+Whoever descends from a node's process carries that node's mark in its environment, whatever its
+group or session, and however often it forked. What one process is, `transport.io.living` says.
 """
 
 from __future__ import annotations
@@ -16,57 +10,29 @@ import os
 import select
 import signal
 from collections.abc import Iterable
-from typing import Final, NamedTuple
+from typing import Final
+
+from transport.io.living import (
+    SESSION,
+    START,
+    Identity,
+    identity_of,
+    open_pidfd,
+    send,
+    stat_fields,
+)
 
 MARK: Final = "TROCAR_NODE"
 """Environment variable with the run directory of the node that a process belongs to."""
-
-_SESSION, _START = 5, 21  # fields of /proc/<pid>/stat, counted from 0 (proc(5))
-
-
-class Identity(NamedTuple):
-    """One process, for good.
-
-    Parameters
-    ----------
-    pid : process id
-    start : when it started, clock ticks since boot
-    """
-
-    pid: int
-    start: int
-
-
-def identity_of(pid: int) -> Identity | None:
-    """Return who `pid` is now, or None when nobody lives there."""
-    fields = _stat(pid)
-    return Identity(pid, int(fields[_START])) if fields else None
-
-
-def lives(identity: Identity) -> bool:
-    """Whether this very process lives."""
-    return identity_of(identity.pid) == identity
-
-
-def open_pidfd(identity: Identity) -> int | None:
-    """Open a descriptor that stays with this very process; None when it is gone."""
-    try:
-        fd = os.pidfd_open(identity.pid)
-    except OSError:
-        return None
-    if lives(identity):
-        return fd
-    os.close(fd)
-    return None
 
 
 def members_of(session: int) -> list[Identity]:
     """List who lives in a session, its leader aside."""
     found = []
     for pid in _pids():
-        fields = _stat(pid)
-        if fields and int(fields[_SESSION]) == session and pid != session:
-            found.append(Identity(pid, int(fields[_START])))
+        fields = stat_fields(pid)
+        if fields and int(fields[SESSION]) == session and pid != session:
+            found.append(Identity(pid, int(fields[START])))
     return found
 
 
@@ -113,24 +79,5 @@ def kill(identities: Iterable[Identity], patience_ms: int) -> list[Identity]:
     return left
 
 
-def send(pidfd: int, number: signal.Signals) -> None:
-    """Signal a process that may have just left."""
-    try:
-        signal.pidfd_send_signal(pidfd, number)
-    except ProcessLookupError:
-        pass
-
-
 def _pids() -> list[int]:
     return [int(name) for name in os.listdir("/proc") if name.isdecimal()]
-
-
-def _stat(pid: int) -> list[bytes] | None:
-    try:
-        with open(f"/proc/{pid}/stat", "rb") as file:
-            line = file.read()
-    except OSError:
-        return None
-    # The second field is the command in brackets, and may itself hold brackets and spaces.
-    fields = [b"", b"", *line[line.rindex(b")") + 2 :].split()]
-    return None if fields[2] in (b"Z", b"X") else fields

@@ -23,7 +23,6 @@ from typing import Final
 import msgspec
 
 from teleop.node import child, living
-from teleop.node.living import Identity
 from teleop.node.processes import Process
 from teleop.node.rundir import Record, RunDir, tail
 from teleop.node.signals import STOP_SIGNALS, Signals
@@ -40,6 +39,7 @@ from teleop.node.supervisor import (
     Supervisor,
 )
 from transport.io.clock import Clock
+from transport.io.living import Identity, identity_of, lives, open_pidfd, send
 from transport.io.mapping import Mapping as SharedFile
 from transport.telemetry.board import Board
 from transport.telemetry.header import TelemetryError
@@ -206,7 +206,7 @@ class Noded:
             pid = _spawn(self._rows[name].module, self._run_dir, name)
         except OSError as error:
             return SpawnFailed(name, error.strerror or str(error))
-        identity = living.identity_of(pid)
+        identity = identity_of(pid)
         fd = os.pidfd_open(pid)  # not reaped yet, so the number is still its own
         start = identity.start if identity else 0
         self._watch(name, fd, Record(pid, start, self._digest(name)))
@@ -221,7 +221,7 @@ class Noded:
     def _ended(self, name: str) -> None:
         # Its number is its own until it is reaped: only now can its session be told for sure.
         strays = {*self._strays, *living.members_of(self._records.pop(name).pid)}
-        self._strays = [identity for identity in strays if living.lives(identity)]
+        self._strays = [identity for identity in strays if lives(identity)]
         fd = self._pidfds.pop(name)
         self._selector.unregister(fd)
         status = _reap(fd)
@@ -233,18 +233,18 @@ class Noded:
         fd = self._pidfds.get(name)
         if fd is None:
             return
-        living.send(fd, signal.SIGKILL if kill else signal.SIGTERM)
+        send(fd, signal.SIGKILL if kill else signal.SIGTERM)
         if not kill:
-            living.send(fd, signal.SIGCONT)  # a stopped process cannot act on TERM
+            send(fd, signal.SIGCONT)  # a stopped process cannot act on TERM
 
     def _adopt(self) -> None:
         """Take over what a dead noded left alive; clean up when it left nothing alive."""
         for name, record in survivors(self._run_dir).items():
-            fd = living.open_pidfd(record.identity)
+            fd = open_pidfd(record.identity)
             if fd is None:
                 continue
             if name not in self._rows:  # the table has changed: nobody wants it any longer
-                living.send(fd, signal.SIGTERM)
+                send(fd, signal.SIGTERM)
                 os.close(fd)
                 continue
             self._watch(name, fd, record)
@@ -296,9 +296,7 @@ class Noded:
 
 def survivors(run_dir: RunDir) -> dict[str, Record]:
     """Return whom a dead noded left alive: written down, or started and not yet written down."""
-    records = {
-        name: record for name, record in run_dir.records().items() if living.lives(record.identity)
-    }
+    records = {name: record for name, record in run_dir.records().items() if lives(record.identity)}
     for identity in living.marked(str(run_dir.path)):
         path = Path(living.last_argument(identity))
         if path.parent == run_dir.path:

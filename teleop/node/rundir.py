@@ -4,7 +4,7 @@
         noded.lock                      held by the living noded; says who that is
         processes.json                  who was started, for a noded that comes after a crash
         <process>.json                  that process's settings (0600)
-        boards/ flight/ log/            written by the processes
+        boards/ flight/ log/ pulse/     written by the processes
         *.sock                          their local sockets
 
 Rules
@@ -25,11 +25,11 @@ from typing import Final
 import msgspec
 
 from teleop.node.errors import NodeError
-from teleop.node.living import Identity, identity_of, lives
+from transport.io.living import Identity, identity_of, lives
 
 LOCK: Final = "noded.lock"
 RECORD: Final = "processes.json"
-FOLDERS: Final = ("boards", "flight", "log")
+FOLDERS: Final = ("boards", "flight", "log", "pulse")
 SOCKET_PATH_MAX: Final = 107
 """Longest path of a local socket (sun_path, unix(7))."""
 SOCKET_NAME_MAX: Final = 48
@@ -51,7 +51,7 @@ class Keeper(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     Parameters
     ----------
-    pid, start : the noded, see `teleop.node.living.Identity`
+    pid, start : the noded, see `transport.io.living.Identity`
     config : absolute path of the node.toml it was started with
     """
 
@@ -65,7 +65,7 @@ class Record(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     Parameters
     ----------
-    pid, start : see `teleop.node.living.Identity`
+    pid, start : see `transport.io.living.Identity`
     settings : SHA-256 of the settings it was started with, hex
     """
 

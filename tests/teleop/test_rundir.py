@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 
-from teleop.node.living import Identity, identity_of, lives, open_pidfd
 from teleop.node.rundir import (
     LOG_BYTES_KEPT,
     LOG_BYTES_MAX,
@@ -19,6 +18,7 @@ from teleop.node.rundir import (
     keeper_of,
     tail,
 )
+from transport.io.living import Identity, identity_of, lives, open_pidfd
 
 
 @pytest.fixture
