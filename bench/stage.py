@@ -275,6 +275,8 @@ class Stage:
             listen=session,
             robots={ROBOT: guard},
             store=str(self.run_dir / "session.store"),
+            audit=str(self.run_dir / "audit"),
+            audit_head=str(self.run_dir / "audit-head"),
         )
         natived = NativedSettings(
             process=self._process("natived", "natived"),

@@ -86,6 +86,10 @@ class Authority:
     source : this service's device name: the source of a hand-over's ceiling
     rows : what the store remembers of each robot
     duration_s : of every grant
+
+    Attributes
+    ----------
+    trouble : why nobody is granted anything for now, "" when there is no reason
     """
 
     def __init__(
@@ -102,6 +106,7 @@ class Authority:
         self._source = source
         self._duration_s = duration_s
         self.epoch = epoch
+        self.trouble = ""
         self._seats = {row.robot: Seat(row.robot, row) for row in rows}
         self._events: deque[Done] = deque(maxlen=BACKLOG)
         self._changed: dict[str, bool] = {}  # robot -> whether a new epoch is claimed
@@ -198,7 +203,8 @@ class Authority:
         """
         robot = request.robot
         seat = self._seats.get(robot) or Seat(robot)
-        reason = unfit(console, device_role, request) or seat.objection(console, request)
+        reason = unfit(console, device_role, request) or self.trouble
+        reason = reason or seat.objection(console, request)
         if reason:
             if seat.wait(console, reason, now_ns):
                 self._note("deny", console, robot, reason, "refused")

@@ -34,6 +34,7 @@ class SessiondSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     robots : guard endpoint by robot name
     store : SQLite file of who holds what, and of the highest epoch
     duration_s : how long a grant lasts, on the robot's clock
+    audit, audit_head : folder of the audit's records, and the second place of its newest head
     """
 
     process: ProcessSettings
@@ -44,6 +45,8 @@ class SessiondSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     robots: dict[str, str]
     store: str
     duration_s: Annotated[int, msgspec.Meta(ge=1, le=0xFFFF_FFFF)] = DURATION_S
+    audit: str
+    audit_head: str
 
 
 class SimdSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -58,6 +58,11 @@ class Scribe:
         self._thread.start()
 
     @property
+    def head_is_kept(self) -> bool:
+        """Whether the second place took the newest head."""
+        return self._log.head_is_kept
+
+    @property
     def trouble(self) -> str:
         """Why records are not being written; empty while they are."""
         since_s = self._since_s

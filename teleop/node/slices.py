@@ -14,6 +14,7 @@ import msgspec
 
 from safety.grant import Role
 from teleop.console.operator import OperatorSettings
+from teleop.node import audit
 from teleop.node.config import NodeConfig
 from teleop.node.processes import CONSOLE, PROCESSES, Process
 from teleop.robot.agent import RobotSettings
@@ -202,6 +203,8 @@ def _sessiond(config: NodeConfig, process: ProcessSettings) -> SessiondSettings:
         listen=session.listen,
         robots={config.robot.name: reachable(config.robot.guard)},
         store=str(authority_path(config)),
+        audit=str(audit.folder(config)),
+        audit_head=str(audit.second(config)),
     )
 
 

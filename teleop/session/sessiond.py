@@ -16,14 +16,18 @@ from pathlib import Path
 from typing import Any
 
 from safety import grant, handover
+from safety.audit import Outcome
 from safety.authority import Answer, Authority
 from safety.grant import Acceptance, Boot, Release, Request
 from safety.handover import Confirm, Observe, Offer, Vouch, Withdraw
+from safety.incident import incident
 from safety.messages import Event
 from safety.signers import Succession
+from safety.store.audit import AuditLog
 from safety.store.authority import Kept
 from safety.store.file import StoreError
 from safety.store.registrar import Failed, Registrar
+from safety.store.scribe import Scribe
 from safety.store.sqlite import SqliteStore
 from teleop.settings import SessiondSettings
 from transport.io.curve import Doorman
@@ -57,6 +61,10 @@ class Sessiond:
         self._keyring = keyring = Keyring.load(settings.keys)
         self._heard: dict[str, str] = {}  # console -> the key that it was heard with last
         self._authority = self._remember(settings, keyring)
+        signs = keyring.signer(settings.signer)
+        log = AuditLog(Path(settings.audit), Path(settings.audit_head), settings.signer, signs)
+        self._scribe = runtime.keep(Scribe(log, settings.identity))
+        self._audit("open", settings.identity, "audit", Outcome.DONE)
         identity = keyring.identity(settings.identity)
         runtime.keep(
             Doorman(
@@ -106,6 +114,7 @@ class Sessiond:
 
     def close(self) -> None:
         """Write what waits: running sessions do not need this process."""
+        self._audit("close", self._settings.identity, "audit", Outcome.DONE)
         self._registrar.close()
 
     # In -------------------------------------------------------------------------------------
@@ -164,6 +173,7 @@ class Sessiond:
             answers += self._written(*self._answered.popleft(), now_ns)
         self._drain(answers)
         self._sessions.set(len(self._authority.holders))
+        self._see_to_audit()
 
     # Keys -----------------------------------------------------------------------------------
 
@@ -238,19 +248,35 @@ class Sessiond:
 
     def _audit(self, act: str, actor: str, target: str, outcome: str, detail: str = "") -> None:
         """Record an act of authority."""
+        self._scribe.put(act, actor, target, Outcome(outcome), detail)
 
     def _happened(self, event: Event) -> None:
-        """Record what befell a robot."""
+        """Record what befell a robot, if anybody will ask about it."""
+        holder = self._authority.holders.get(event.robot)
+        found = incident(event, holder.console if holder else "")
+        if found is not None:
+            self._audit(found.act, found.actor, event.robot, Outcome.DONE, found.detail)
+
+    def _see_to_audit(self) -> None:
+        """Grant nothing that could not be recorded; what runs goes on."""
+        trouble = self._scribe.trouble
+        self._authority.trouble = f"nothing can be recorded: {trouble}" if trouble else ""
+        self._audit_trouble.set(int(bool(trouble)))
+        self._audit_lost.set(self._scribe.lost)
+        self._audit_head_lost.set(int(not self._scribe.head_is_kept))
 
     # At the start ---------------------------------------------------------------------------
 
     def _open_board(self, runtime: Runtime) -> None:
         refused = {cause: f'session_refused_total{{cause="{cause}"}}' for cause in CAUSES}
         shaken = {name: f'session_handshake_total{{result="{name}"}}' for name in HANDSHAKES}
-        board = runtime.open_board((*refused.values(), *shaken.values()), ("sessions",))
+        gauges = ("sessions", "audit_trouble", "audit_lost", "audit_head_lost")
+        board = runtime.open_board((*refused.values(), *shaken.values()), gauges)
         self._refused = {cause: board.counter(name) for cause, name in refused.items()}
         self._shaken = {result: board.counter(name) for result, name in shaken.items()}
-        self._sessions = board.gauge("sessions")
+        self._sessions, self._audit_trouble, self._audit_lost, self._audit_head_lost = (
+            board.gauge(name) for name in gauges
+        )
 
     def _remember(self, settings: SessiondSettings, keyring: Keyring) -> Authority:
         """Take up what the store knows; without it nobody is granted anything, and robots go on."""

@@ -338,6 +338,8 @@ class Room:
                 listen=self._session,
                 robots={ROBOT: self._guard},
                 store=str(self.run_dir / "session.store"),
+                audit=str(self.run_dir / "audit"),
+                audit_head=str(self.run_dir / "audit-head"),
             ),
             "natived": NativedSettings(
                 process=self._process("natived", 5),

@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple
 
-from tests.world.scenes import attackers, authority, drives, hands, links, processes
+from tests.world.scenes import attackers, authority, drives, hands, links, processes, records
 
 Scene = Callable[[int], tuple[float, ...]]
 #: So many seeds a row: clocks, jitter and the moment within a period differ in each.
@@ -279,10 +279,11 @@ ROWS: tuple[Row, ...] = (
     Row(
         27,
         "a disk is full, or a sync hangs",
-        "depth of the audit's queue",
+        "what waits for the audit's disk",
         "buffered; alarm; no new session",
-        elsewhere="the robot's store: storms with `disk full`, `disk stalled`",
-        waits="the audit's store",
+        (none("holds of the running session"), none("new sessions granted")),
+        records.the_audit_takes_nothing_more,
+        elsewhere="nothing is lost: tests/safety/test_audit_log.py; the robot's store: storms",
     ),
     Row(
         28,
@@ -564,7 +565,9 @@ ROWS: tuple[Row, ...] = (
         "an audit record is changed or cut off",
         "chain of hashes",
         "found at the exact record",
-        waits="the audit",
+        (none("changes not found"), none("changes found elsewhere")),
+        records.a_record_is_tampered_with,
+        elsewhere="a million records: python -m bench audit",
     ),
     Row(
         64,
