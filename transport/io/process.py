@@ -11,6 +11,8 @@ Rules
 - SIGTERM and SIGINT end with code 0 after a clean close, even when they come during `build`.
 - An error nobody expected ends with code 1 and its traceback; the supervisor starts it anew.
 - The process is not tied to its parent: a dead supervisor stops no robot.
+- Its loop beats, whatever it is about (transport.telemetry.pulse). A watchdog may judge that from
+  the first round after `ready` to the beginning of the end, and not before or behind.
 - `prepare` is for what takes seconds of a core, such as compiling kernels: it runs at ordinary
   priority, because seconds at a real-time one would be everybody else's.
 """
@@ -29,18 +31,21 @@ from typing import Protocol, TypeVar
 import msgspec
 import zmq
 
-from transport.io import realtime
+from transport.io import living, realtime
 from transport.io.clock import Clock, Skew
 from transport.io.loop import Loop
 from transport.io.mapping import Mapping
 from transport.io.zmq import Context
 from transport.telemetry.board import Board
 from transport.telemetry.flight import Flight
+from transport.telemetry.pulse import Layout, Phase, Pulse
 from transport.telemetry.tape import Tape
 
 EXIT_SETTINGS = 2
 SETTINGS_BYTES_MAX = 1 << 20
 _HOUSEKEEPING_NS = 1_000_000_000
+#: So often a loop beats with real-time rights, and so often without.
+BEAT_REALTIME_NS, BEAT_NS = 4_000_000, 25_000_000
 #: On every board, beside what the process itself counts.
 GAUGES = ("ready", "rt_degraded", "pm_qos")
 
@@ -103,6 +108,7 @@ class Runtime:
         self.loop = Loop(self.clock)
         self.pm_qos = realtime.PmQos(settings.pm_qos)
         self._board: Board | None = None
+        self._pulse: Pulse | None = None
         self._context: Context | None = None
         self._kept = contextlib.ExitStack()
         self._kept.callback(self.loop.close)
@@ -151,6 +157,19 @@ class Runtime:
         size = Tape.size(identity, capacity)
         return _shared(path, size, lambda view: Tape(view, identity, capacity))
 
+    @property
+    def pulse(self) -> Pulse:
+        """The process's pulse; `open_pulse` makes it."""
+        return self._pulse if self._pulse is not None else self.open_pulse()
+
+    def open_pulse(self, stages: Iterable[str] = ()) -> Pulse:
+        """Make the pulse with the stages of a pass of this loop, once, during `build`."""
+        assert self._pulse is None, "a pulse's stages are fixed when it is made"
+        layout = Layout(*self._identity(), realtime.priority(), tuple(stages))
+        path = self._file("pulse", f"{self.settings.name}.pulse")
+        self._pulse = _shared(path, Pulse.size(layout), lambda view: Pulse(view, layout))
+        return self._pulse
+
     def path(self, name: str) -> Path:
         """Name a file of this node's run directory."""
         return Path(self.settings.run_dir) / name
@@ -161,8 +180,10 @@ class Runtime:
         return thing
 
     def ready(self) -> None:
-        """Tell the supervisor that this process does its work now."""
+        """Tell the supervisor that this process does its work now, and beat from now on."""
         self.board.gauge("ready").set(1)
+        period_ns = BEAT_REALTIME_NS if self.pulse.layout.fifo else BEAT_NS
+        self.keep(self.loop.every(period_ns, self._beat))
 
     def stop(self, code: int = 0) -> None:
         """End the process with `code` as soon as the loop comes round."""
@@ -170,9 +191,21 @@ class Runtime:
 
     def close(self) -> None:
         """Close everything kept, newest first; one that fails does not spare the others."""
+        if self._pulse is not None:
+            self._pulse.enter(Phase.LEAVING)
         if self._board is not None:
             self._board.gauge("ready").set(0)
         self._kept.close()
+
+    def _beat(self) -> None:
+        # What is said here is said by the loop: building and collecting garbage are over.
+        self.pulse.enter(Phase.WORKING)
+        self.pulse.beat()
+
+    def _identity(self) -> living.Identity:
+        identity = living.identity_of(os.getpid())
+        assert identity is not None
+        return identity
 
     def _keep_house(self) -> None:
         realtime.sweep_young()

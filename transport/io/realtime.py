@@ -89,6 +89,13 @@ def enter(fifo: int, nice: int) -> list[Lack]:
     return lacks
 
 
+def priority() -> int:
+    """Return the SCHED_FIFO priority that this process has, 0 for ordinary scheduling."""
+    if os.sched_getscheduler(0) != os.SCHED_FIFO:
+        return 0
+    return os.sched_getparam(0).sched_priority
+
+
 def settle() -> None:
     """Stop the garbage collector from pausing the path, once everything long-lived exists."""
     gc.collect()
