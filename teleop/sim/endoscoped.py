@@ -14,11 +14,11 @@ import numpy as np
 
 from teleop.settings import EndoscopedSettings
 from teleop.sim import world
-from teleop.sim.endoscope import camera, planes, renderer, strip, tissue
+from teleop.sim.endoscope import camera, planes, renderer, tissue
 from teleop.sim.scene import Scene, unpack
 from transport.io.process import Runtime, main
 from transport.io.shm_ring import RingReader, RingWriter
-from transport.media import picture
+from transport.media import picture, strip
 from transport.media.picture import Format
 from transport.telemetry.header import TelemetryError
 

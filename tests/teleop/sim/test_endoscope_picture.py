@@ -11,11 +11,12 @@ from hypothesis import strategies as st
 
 from teleop.sim import scene as scenes
 from teleop.sim import world
-from teleop.sim.endoscope import bodies, cones, planes, png, raster, specimen, strip, tissue
+from teleop.sim.endoscope import bodies, cones, planes, png, raster, specimen, tissue
 from teleop.sim.endoscope.bodies import Kind
 from teleop.sim.endoscope.camera import look
 from teleop.sim.endoscope.renderer import FAR, Renderer, check
 from teleop.sim.scene import Scene
+from transport.media import strip
 from transport.media.picture import HEAD_BYTES
 
 VIEW = world.ENDOSCOPE

@@ -9,13 +9,14 @@ from hypothesis import strategies as st
 
 from teleop.settings import EndoscopedSettings
 from teleop.sim import endoscoped, world
-from teleop.sim.endoscope import planes, specimen, strip, tissue
+from teleop.sim.endoscope import planes, specimen, tissue
 from teleop.sim.endoscope.camera import look
 from teleop.sim.endoscope.renderer import Renderer
 from teleop.sim.endoscoped import LOOK_NS, Endoscoped
 from teleop.sim.scene import BYTES_MAX, pack
 from transport.io.process import ProcessSettings
 from transport.io.shm_ring import RingReader, RingWriter
+from transport.media import strip
 from transport.media.picture import Format, parts, unpack
 from transport.telemetry.board import Board
 
