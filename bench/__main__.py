@@ -28,6 +28,7 @@ BENCHES: Final[dict[str, str]] = {
     "wan": "how a robot follows a hand through a bad network",
     "hostile": "what an attacker costs the rightful hand",
     "faults": "random worlds by the thousand, in virtual time: 1 when any breaks a rule",
+    "vitals": "how well, how soon and how cheaply beats are found in an ECG",
     "audit": "how long it takes to read a million records of the audit, and to find a change",
 }
 

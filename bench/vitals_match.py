@@ -55,9 +55,15 @@ class Score(NamedTuple):
         """Errors a beat (detection error rate)."""
         return (self.false + self.missed) / self.beats if self.beats else float(self.false > 0)
 
+    @property
+    def f1(self) -> float:
+        """Both parts in one: their harmonic mean. Unlike `der`, it gives nothing for silence."""
+        judged = 2 * self.hit + self.false + self.missed
+        return 2 * self.hit / judged if judged else 1.0
+
     def told(self) -> dict[str, float]:
         """Lay it out for JSON: fractions, and what they are made of."""
-        return {"se": self.se, "ppv": self.ppv, "der": self.der, **self._asdict()}
+        return {"se": self.se, "ppv": self.ppv, "der": self.der, "f1": self.f1, **self._asdict()}
 
 
 def total(scores: Iterable[Score]) -> Score:

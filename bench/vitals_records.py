@@ -23,8 +23,8 @@ ECG_NAMES = re.compile(
 )
 OTHER_NAMES = re.compile(r".*(RESP|PLETH|PPG|SPO2|ABP|ART|CVP|PAP|ICP|CO2|E[EMO]G|BP|SCG|PCG).*")
 """What is surely none, where no name is known to be one."""
-NOISE_STRESS = re.compile(r"nst_\d+e_?(-?\d+)")
-"""Records of the noise stress test say in their name how far the noise is below, dB."""
+NOISE_STRESS = re.compile(r"nst_\d+e([_-]?)(\d+)")
+"""Records of the noise stress test say how far the noise is below, dB; 118e_6 is -6."""
 MV = {"": 1.0, "mv": 1.0, "uv": 1e-3, "µv": 1e-3, "v": 1e3}
 
 
@@ -59,7 +59,7 @@ class Recording(NamedTuple):
     def noise_db(self) -> int | None:
         """How far its noise is below the signal, if it is of a noise stress test."""
         found = NOISE_STRESS.fullmatch(self.name)
-        return int(found[1]) if found else None
+        return int(found[2]) * (-1 if found[1] else 1) if found else None
 
 
 def read_all(folder: Path) -> Iterator[Recording]:
