@@ -217,7 +217,11 @@ class Authority:
         seat.ask(Asked(holder, request.request, data, now_ns + ANSWER_NS_MAX))
         self._touch(seat, claims=True)
         self._note("request", console, robot)
-        return [Answer(robot, data, waits=True)]
+        hold = []
+        if seat.handover is not None:  # said again: it must not lapse before its grant is there
+            seat.handover = seat.handover._replace(said_ns=now_ns)
+            hold = [self._ceiling(seat, State.HOLD)]
+        return [*hold, Answer(robot, data, waits=True)]
 
     def offered(self, console: str, offer: Offer, now_ns: int) -> list[Answer]:
         """Begin a hand-over: the robot holds from here on."""

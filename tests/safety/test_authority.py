@@ -65,9 +65,8 @@ class Desk:
         }
         request = Request(**{**fields, **changes})
         session = b"sess%04d" % self.sessions
-        return self.read(
-            self.authority.request(console, ROLES[console], request, session, self.now_ns)
-        )
+        answers = self.authority.request(console, ROLES[console], request, session, self.now_ns)
+        return self.read(answers[-1:])
 
     def read(self, answers):
         decoded = self.all(answers)

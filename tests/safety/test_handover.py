@@ -232,6 +232,15 @@ def test_a_key_that_is_revoked_while_its_grant_is_with_the_robot_voids_the_grant
     assert ward.answers(grant) == [], "its yes makes nobody a holder"
 
 
+def test_the_ceiling_is_said_again_just_before_the_grant(ward):
+    """A service that stood still for a second let it lapse; the robot must hold nevertheless."""
+    ward.agreed()
+    ward.now_ns += 5 * S
+    hold, grant = ward.authority.request("other", "console", a_request(), b"sess0009", ward.now_ns)
+    assert ward.all([hold]) == [ceiling(State.HOLD)]
+    assert (hold.waits, grant.waits) == (False, True)
+
+
 # The bedside -------------------------------------------------------------------------------------
 
 
