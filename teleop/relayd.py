@@ -11,7 +11,8 @@ import sys
 import zmq
 
 from safety.profile import MS
-from teleop.relay import Relay, Verdict
+from teleop.relay import Verdict
+from teleop.relay_tape import TAPE_BYTES, Taped
 from teleop.settings import RelaydSettings
 from transport.io.hub import COUNTERS, GAUGES, Hub
 from transport.io.keys import Role
@@ -22,6 +23,8 @@ from transport.io.zmq import Port, tune
 #: A minute of one arm at 1 kHz, and what led to it still after seven seconds of a flood.
 FLIGHT = 1 << 16
 FIELDS = ("t_ns", "arm", "seq", "verdict")
+#: The tape has a portrait of the relay so often.
+PORTRAIT_NS = 500 * MS
 
 
 class Relayd:
@@ -49,8 +52,13 @@ class Relayd:
                 self._drained,
             )
         )
-        self._relay: Relay[Peer] = Relay(settings.hub.path, self._hub.incarnation)
+        tape = runtime.tape(TAPE_BYTES) if settings.tape else None
+        self._taped: Taped[Peer] = Taped(
+            tape, settings.hub.path, self._hub.incarnation, self._now_ns()
+        )
+        self._relay = self._taped.relay
         runtime.loop.every(1000 * MS, self._tick)
+        runtime.loop.every(PORTRAIT_NS, self._describe)
         runtime.ready()
 
     def close(self) -> None:
@@ -62,36 +70,44 @@ class Relayd:
         if peer.device.role is Role.ROBOT:
             if attach.robot != peer.device.name:
                 return f"the key of {peer.device.name} does not speak for {attach.robot}"
-            self._relay.attach_robot(peer, attach.robot)
+            self._taped.attach_robot(peer, attach.robot, self._now_ns())
             return None
         hold_ns, loop_ns = attach.hold_us * 1000, attach.max_loop_us * 1000
-        if not self._relay.attach_console(peer, attach.robot, hold_ns, loop_ns):
+        now_ns = self._now_ns()
+        if not self._taped.attach_console(peer, attach.robot, hold_ns, loop_ns, now_ns):
             return f"{attach.robot} has too many consoles here"
         return None
 
     def _detached(self, peer: Peer) -> None:
-        self._relay.detach(peer)
+        self._taped.detach(peer, self._now_ns())
 
     def _received(self, peer: Peer, part: bytes) -> None:
         now_ns = self._now_ns()
         if self._arrived_ns == 0:
             self._arrived_ns = now_ns
-        self._relay.receive(peer, part, now_ns)
+        self._taped.receive(peer, part, now_ns)
 
     def _drained(self) -> None:
         relay, now_ns = self._relay, self._now_ns()
-        for peer, part in relay.to_send(now_ns):
+        out = relay.to_send(now_ns)
+        for peer, part in out:
             peer.send(part)
         # What follows is in nobody's way any more, but the next frame's.
-        for _, part, consoles in relay.states(now_ns):
+        spoken = relay.states(now_ns)
+        for _, part, consoles in spoken:
             for peer in consoles:
                 peer.send(part)
             self._publisher.send(part)
         if self._arrived_ns:
             self._dwell.record(self._now_ns() - self._arrived_ns)
             self._arrived_ns = 0
-        for record in relay.take_records():
+        records = relay.take_records()
+        for record in records:
             self._flight.append(*record)
+        self._taped.drained(out, spoken, records, now_ns)
+
+    def _describe(self) -> None:
+        self._taped.describe(self._now_ns())
 
     def _tick(self) -> None:
         self._runtime.pm_qos.hold(self._relay.is_busy)

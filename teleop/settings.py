@@ -17,10 +17,14 @@ from transport.io.process import ProcessSettings
 
 
 class RelaydSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The slice of `relayd`: its doors; states are published on `<run_dir>/state.<path>.ipc`."""
+    """The slice of `relayd`: its doors; states are published on `<run_dir>/state.<path>.ipc`.
+
+    `tape` has it write down what it is fed with, for whoever records it.
+    """
 
     process: ProcessSettings
     hub: HubSettings
+    tape: bool = True
 
 
 class SessiondSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

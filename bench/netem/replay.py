@@ -33,6 +33,7 @@ from safety.grant import VOCABULARY, Acceptance, Boot, Grant, Revoke
 from safety.interlock import Transition
 from safety.messages import Bedside, Driver, Event
 from safety.profile import LADDERS, MS, Profile
+from safety.secret import Secret
 from safety.state import State
 from teleop.console.operator import Lost, Operator, OperatorSettings, Refused
 from teleop.console.script import SCRIPTS, Person
@@ -159,7 +160,7 @@ class Replay:
         self._relay.attach_console(CONSOLE, ROBOT, ladder.hold_ns, ladder.max_loop_ns)
         self._authority = Authority(NODE, _SIGNER, 0)
         self._agent = Agent(
-            RobotSettings(name=ROBOT), self._key(), signers, 0, State.BOOT, time.now_ns
+            RobotSettings(name=ROBOT), Secret(self._key()), signers, 0, State.BOOT, time.now_ns
         )
         self._relays = Inbox(time, self._at_relay, self._relayed)
         self._robots = Inbox(time, self._at_robot, self._drain)

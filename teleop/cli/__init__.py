@@ -18,7 +18,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Final, Protocol
 
-from teleop.cli import audit, bedside, check, console, demo, keys, topics, up, watch
+from teleop.cli import audit, bedside, check, console, demo, explain, keys, topics, up, watch
 
 EXIT_ERROR: Final = 2
 PACKAGES: Final = ("teleop", "monitor", "safety", "transport")
@@ -38,6 +38,7 @@ COMMANDS: Final[tuple[Command, ...]] = (
     topics,
     bedside,
     watch,
+    explain,
     keys,
     console,
     audit,

@@ -166,6 +166,7 @@ def _relayd(config: NodeConfig, process: ProcessSettings) -> RelaydSettings:
             robot=relay.robot,
             datagram=relay.datagram,
         ),
+        tape=config.record.total_mb > 0,
     )
 
 
@@ -190,6 +191,7 @@ def _robotd(config: NodeConfig, process: ProcessSettings) -> RobotdSettings:
         signers=(config.session.signer,),
         store=str(store_path(config)),
         driver=robot.driver_listen,
+        tape=config.record.total_mb > 0,
     )
 
 

@@ -10,7 +10,7 @@ Rules
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -36,7 +36,7 @@ class Damage(NamedTuple):
     what: str
 
     def __str__(self) -> str:
-        return f"{self.file}: byte {self.at_byte}: {self.what}"
+        return f"{self.file}, at byte {self.at_byte}: {self.what}"
 
 
 class Reel(NamedTuple):
@@ -92,12 +92,14 @@ def read(path: Path, damages: list[Damage]) -> Iterator[Reel | Rows]:
                 yield piece
 
 
-def reels(paths: Iterable[Path], process: str, damages: list[Damage]) -> Iterator[Reel]:
-    """Give a process's tapes from files that follow one another, no record twice."""
+def reels(
+    paths: Iterable[Path], processes: Collection[str], damages: list[Damage]
+) -> Iterator[Reel]:
+    """Give some processes' tapes from files that follow one another, no record twice."""
     newest: dict[str, int] = {}
     for path in paths:
         for piece in read(path, damages):
-            if not isinstance(piece, Reel) or piece.process != process:
+            if not isinstance(piece, Reel) or piece.process not in processes:
                 continue
             after = newest.get(piece.identity, 0)
             entries = [entry for entry in piece.entries if entry.number > after]
@@ -139,8 +141,7 @@ def _records(path: Path, damages: list[Damage]) -> Iterator[tuple[int, McapRecor
             except StopIteration:
                 return
             except Exception as error:  # whatever a reader makes of bytes that were never written
-                why = f"{type(error).__name__} {error}".strip()
-                damages.append(Damage(path.name, at_byte, f"ends here, of {size} bytes ({why})"))
+                damages.append(Damage(path.name, at_byte, _ending(at_byte, size, error)))
                 return
             if isinstance(record, Chunk):
                 yield from _chunk(record, Damage(path.name, at_byte, ""), damages)
@@ -158,3 +159,10 @@ def _chunk(chunk: Chunk, where: Damage, damages: list[Damage]) -> Iterator[tuple
         return
     for record in records:
         yield where.at_byte, record
+
+
+def _ending(at_byte: int, size: int, error: Exception) -> str:
+    if at_byte == size > 0:
+        return "ends here, whole but not finished: still written, or its recorder was killed"
+    why = f"{type(error).__name__} {error}".strip()
+    return f"ends here, {size - at_byte} bytes before the end of the file ({why})"

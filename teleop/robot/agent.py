@@ -25,7 +25,6 @@ from enum import IntEnum
 from typing import NamedTuple
 
 import msgspec
-from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from safety.ceiling import SILENCE_POLICY, Ceilings
@@ -37,8 +36,6 @@ from safety.grant import (
     Revoke,
     SessionKeys,
     boot_id,
-    derive,
-    public_point,
 )
 from safety.interlock import Act, Interlock, Transition
 from safety.limits import Limits
@@ -49,6 +46,7 @@ from safety.messages import (
     Ceiling,
 )
 from safety.profile import MS, Ladder
+from safety.secret import Seals
 from safety.state import Cause, State
 from safety.supervision import Burst
 from teleop.robot.acceptance import accept, ladder_of, session_of
@@ -144,7 +142,7 @@ class Agent:
     Parameters
     ----------
     settings : what it is
-    key : its key of this boot
+    seals : the secrets of this boot; a replay has none, and says what was said
     signers : pinned signers of grants, by name
     epoch_max, stored : from the store; `stored` is a latched state or BOOT
     """
@@ -152,22 +150,22 @@ class Agent:
     def __init__(
         self,
         settings: RobotSettings,
-        key: EllipticCurvePrivateKey,
+        seals: Seals,
         signers: Mapping[str, Ed25519PublicKey],
         epoch_max: int,
         stored: State,
         now_ns: int,
     ) -> None:
         self.settings = settings
-        self._key = key
+        self._seals = seals
         self._signers = signers
-        self.robot_key = public_point(key)
+        self.robot_key = seals.point
         self.boot = boot_id(self.robot_key)
         self.epoch_max = epoch_max
         self.interlock = Interlock(stored)
         self._stored = stored
         ticks = EchoAge()
-        self.gate = Gate(settings.name, settings.arms, ticks)
+        self.gate = Gate(settings.name, settings.arms, ticks, seals.holds)
         self._limits_hash = settings.digest()
         self._voice = Voice(
             settings.name,
@@ -240,7 +238,7 @@ class Agent:
                 limits=self._limits_hash,
                 simulated=self.drive.is_simulated,
             )
-            keys = derive(data, self._key, grant.console_key)
+            keys = self._seals.open(data, grant.console_key)
         except GrantError as error:
             # By its own name: somebody else's forged grant is not the refusal of a true one.
             self._answer(Acceptance(53, session_of(data), self.epoch_max, False, str(error)))

@@ -18,12 +18,14 @@ from safety import driver, grant, messages
 from safety.gate import Verdict
 from safety.interlock import Transition
 from safety.profile import LADDERS, MS, Profile
+from safety.secret import Secret
 from safety.state import State
 from safety.store.file import Record, RobotStore, StoreError
 from safety.store.writer import Writer
 from teleop.robot import shape
-from teleop.robot.agent import Agent, Persist, To
+from teleop.robot.agent import Persist, To
 from teleop.robot.settings import RobotdSettings
+from teleop.robot.tape import TAPE_BYTES, Fed, Kind, Taped
 from transport.io.curve import Doorman
 from transport.io.dialogue import Listener
 from transport.io.driver import CAUSES as SOCKET_CAUSES
@@ -33,6 +35,7 @@ from transport.io.link import Link, open_link
 from transport.io.process import Runtime, main
 from transport.io.seqpacket import SeqpacketServer
 from transport.link.bucket import TokenBucket
+from transport.telemetry.tape import Tape
 from transport.wire.codec import Message, Registry, encode
 from transport.wire.errors import WireError
 from transport.wire.messages import Attach, Refused
@@ -42,6 +45,8 @@ FLIGHT = 1 << 16
 COMMAND_FIELDS = ("t_ns", "arm", "seq", "verdict", "age_ns", "t_called_ns")
 EVENT_FIELDS = ("t_ns", "old", "new", "cause", "epoch")
 TICK_NS = 50 * MS
+#: The tape has a portrait of the agent every half second.
+PORTRAIT_TICKS = 10
 
 #: Grants of one session service: a signature takes 150 us to judge, and commands wait for it.
 GRANT_RATE_HZ, GRANT_BURST = 10, 10
@@ -63,7 +68,6 @@ CAUSES = (
 HANDSHAKES = ("admitted", "unknown_key", "wrong_role", "unknown_domain", "not_curve")
 
 _GUARD = Registry(grant.VOCABULARY, (messages.Ceiling,))
-_DRIVER = Registry((driver.Measure,))
 _BEDSIDE = Registry((messages.Bedside,))
 
 
@@ -78,7 +82,10 @@ class Robotd:
         self._events = runtime.flight("event", EVENT_FIELDS, 1024)
         self._store = RobotStore(Path(settings.store))
         self._keyring = keyring = Keyring.load(settings.keys)
-        self._agent = self._boot(settings, keyring)
+        tape = runtime.tape(TAPE_BYTES) if settings.tape else None
+        self._taped = self._boot(settings, keyring, tape)
+        self._agent = self._taped.agent
+        self._ticks = 0
         self._grants: dict[str, TokenBucket] = {}
         self._written: deque[Persist] = deque()
         self._writer: Writer[Persist] = Writer(
@@ -109,20 +116,19 @@ class Robotd:
     def _take_commands(self) -> None:
         for link in self._links:
             for part in link.receive():
-                self._agent.receive(part, self._clock.now_ns())
+                self._feed(Kind.PART, part)
 
     def _measured(self, data: bytes) -> None:
         try:
-            message = _DRIVER.decode(data)
+            self._feed(Kind.MEASURE, data)
         except WireError:
             self._refuse("wire")
             return
-        self._agent.receive_driver(message, self._clock.now_ns())
         if self._agent.has_output:
             self._drain()
 
     def _driver_gone(self) -> None:
-        self._agent.driver_gone(self._clock.now_ns())
+        self._feed(Kind.GONE)
         self._drain()
 
     def _greet(self, device: Device) -> None:
@@ -136,13 +142,13 @@ class Robotd:
         except WireError:
             return self._refuse("wire")
         if isinstance(message, messages.Ceiling):
-            if not self._agent.receive_guard(device.name, message, now_ns):
+            if not self._feed(Kind.GUARD, data, device.name):
                 self._refuse("forbidden")
         elif device.role is not Role.SESSION:
             self._refuse("forbidden")
         elif isinstance(message, grant.Grant):
             self._granted(device, message, data, now_ns)
-        elif not self._agent.receive_guard(device.name, message, now_ns):
+        elif not self._feed(Kind.GUARD, data, device.name):
             self._refuse("session" if isinstance(message, grant.Revoke) else "forbidden")
         return self._drain()
 
@@ -153,7 +159,7 @@ class Robotd:
             epoch, why = self._agent.epoch_max, "too many grants at once"
             answer = grant.Acceptance(53, message.session, epoch, False, why)
             self._guard.send(device.name, encode(answer))
-        elif not self._agent.receive_grant(data, now_ns):
+        elif not self._feed(Kind.GRANT, data):
             self._refuse("grant")
 
     def _at_bedside(self, data: bytes) -> None:
@@ -162,19 +168,23 @@ class Robotd:
         except WireError:
             self._refuse("wire")
             return
-        done = self._agent.bedside(message, self._clock.now_ns())
+        done = self._feed(Kind.BEDSIDE, data)
         state = self._agent.interlock.state.name
         answer: Message = Refused(4, state if done else f"nothing to {message.verb} in {state}")
         self._bedside.send(encode(answer))
         self._drain()
+
+    def _feed(self, kind: Kind, data: bytes = b"", source: str = "") -> bool:
+        return self._taped.feed(Fed(kind, self._clock.now_ns(), data, source))
 
     # Out ---------------------------------------------------------------------------------
 
     def _drain(self) -> None:
         """Send what the agent has to say, note what it did, and set the next deadline."""
         agent, clock = self._agent, self._clock
-        called_ns = 0
-        for to, data in agent.to_send(clock.now_ns()):
+        called_ns, sent_ns = 0, clock.now_ns()
+        out = agent.to_send(sent_ns)
+        for to, data in out:
             if to is To.DRIVER:
                 self._driver.send(data)
                 called_ns = clock.now_ns()
@@ -183,7 +193,8 @@ class Robotd:
                     link.send(data)
             else:
                 self._guard.broadcast(data)
-        for t_ns, arm, seq, verdict, loop_ns, applied in agent.take_records():
+        records = agent.take_records()
+        for t_ns, arm, seq, verdict, loop_ns, applied in records:
             t_called_ns = called_ns if applied else 0
             self._commands.append(t_ns, arm, seq, verdict, loop_ns, t_called_ns)
         event = agent.next_event()
@@ -194,6 +205,7 @@ class Robotd:
         # and an alarm that comes too early merely looks and sets itself again.
         now_ns = clock.now_ns()
         deadline_ns = agent.next_deadline_ns(now_ns)
+        self._taped.drained(sent_ns, out, records, now_ns)
         if deadline_ns < self._due_ns or self._due_ns <= now_ns:
             self._due_ns = deadline_ns
             self._alarm.set(deadline_ns)
@@ -205,15 +217,18 @@ class Robotd:
         # What waits in a socket arrived before this deadline was looked at: hear it first, or a
         # pause of this process would be taken for a silence of the console.
         self._take_commands()
-        self._agent.handle_deadline(self._clock.now_ns())
+        self._feed(Kind.DEADLINE)
         self._drain()
 
     def _tick(self) -> None:
         self._keyring.refresh()
-        self._agent.handle_deadline(self._clock.now_ns())
+        self._feed(Kind.DEADLINE)
         self._runtime.pm_qos.hold(self._agent.gate.session is not None)
         self._count()
         self._drain()
+        self._ticks += 1
+        if self._ticks % PORTRAIT_TICKS == 0:
+            self._taped.describe(self._clock.now_ns())
 
     def _handle(self, event: Transition | Persist) -> None:
         if isinstance(event, Persist):
@@ -230,7 +245,7 @@ class Robotd:
 
     def _drain_written(self) -> None:
         while self._written:
-            self._agent.persisted(self._written.popleft())
+            self._taped.feed(Fed.stored(self._written.popleft(), self._clock.now_ns()))
         self._drain()
 
     # Start -------------------------------------------------------------------------------
@@ -291,16 +306,17 @@ class Robotd:
             for link in settings.links
         ]
 
-    def _boot(self, settings: RobotdSettings, keyring: Keyring) -> Agent:
+    def _boot(self, settings: RobotdSettings, keyring: Keyring, tape: Tape | None) -> Taped:
         try:
             record = self._store.read()
         except StoreError as error:
             sys.stderr.write(f"robotd: {error}; starting in PROTECTIVE_STOP\n")
             record = Record(0, State.PROTECTIVE_STOP)
         signers = {name: _public(keyring, name) for name in settings.signers}
-        return Agent(
+        return Taped(
+            tape,
             settings.robot,
-            ec.generate_private_key(ec.SECP256R1()),
+            Secret(ec.generate_private_key(ec.SECP256R1())),
             signers,
             record.epoch,
             State(record.state),

@@ -21,6 +21,7 @@ class RobotdSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     signers : devices whose signing keys are pinned
     store : file of the robot's store
     driver : `unix` (a socket in run_dir), or a CURVE endpoint for a controller elsewhere
+    tape : write down what the robot is fed with, for whoever records it
     """
 
     process: ProcessSettings
@@ -32,3 +33,4 @@ class RobotdSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     signers: tuple[str, ...]
     store: str
     driver: str = "unix"
+    tape: bool = True

@@ -17,19 +17,27 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from enum import IntEnum
-from typing import Any, Final, NamedTuple, Protocol
+from typing import Any, Final, NamedTuple
 
 import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from safety import driver, grant, messages
-from safety.secret import Seals, Secret
+from safety.grant import SessionKeys
+from safety.secret import Recalled, Seals, Secret
 from safety.state import State
 from teleop.robot.agent import Agent, Outgoing, Persist, RobotSettings
+from transport.telemetry.portrait import portrait
+from transport.telemetry.tape import Recorder
 from transport.wire.codec import Registry
+from transport.wire.errors import WireError
 
 #: A tape goes back about half a minute at 1 kHz, so that a recorder may be restarted meanwhile.
 TAPE_BYTES: Final = 24 << 20
+#: Every so many snapshots it is said again what the agent is made of.
+BOOT_EACH: Final = 20
+#: What no snapshot shows.
+SECRETS: Final = (SessionKeys, Secret, Recalled)
 
 _MEASURES = Registry((driver.Measure,))
 _GUARD = Registry(grant.VOCABULARY, (messages.Event, messages.Ceiling))
@@ -51,13 +59,6 @@ class Kind(IntEnum):
     BEDSIDE = 10
     STORED = 11
     DEADLINE = 12
-
-
-class Recorder(Protocol):
-    """What takes records: a `transport.telemetry.tape.Tape`, or a list in a test."""
-
-    def append(self, kind: int, t_ns: int, data: bytes) -> None:
-        """Write one record."""
 
 
 class Boot(msgspec.Struct, frozen=True, array_like=True):
@@ -151,13 +152,13 @@ class Taped:
 
     Parameters
     ----------
-    tape : takes the records
+    tape : takes the records; None for none
     settings, secret, signers, epoch_max, stored, now_ns : of `Agent`
     """
 
     def __init__(
         self,
-        tape: Recorder,
+        tape: Recorder | None,
         settings: RobotSettings,
         secret: Secret,
         signers: Mapping[str, Ed25519PublicKey],
@@ -168,9 +169,11 @@ class Taped:
         keys = {name: key.public_bytes_raw() for name, key in signers.items()}
         self._boot = Boot(settings, secret.point, keys, epoch_max, stored, now_ns)
         self._secret = secret
-        self._append = tape.append
+        self._append = tape.append if tape is not None else None
+        self._described = 0
         self.agent = self._boot.make(secret)
-        self._append(Kind.BOOT, now_ns, msgspec.msgpack.encode(self._boot))
+        if self._append is not None:
+            self._append(Kind.BOOT, now_ns, msgspec.msgpack.encode(self._boot))
 
     def feed(self, fed: Fed) -> bool:
         """Feed the agent; whether it changed anything, as far as the agent says.
@@ -179,21 +182,36 @@ class Taped:
         ------
         WireError : it is no message of its kind, and not on the tape
         """
+        append = self._append
+        if append is None:
+            return fed.to(self.agent)
         self._secret.held = True
+        try:
+            done = fed.to(self.agent)
+        except WireError:
+            raise
+        except BaseException:
+            append(fed.kind, fed.now_ns, fed.body())
+            raise
         kind = fed.kind
-        done = fed.to(self.agent)
         if kind is Kind.PART and not self._secret.held:
             kind = Kind.FORGED
-        self._append(kind, fed.now_ns, fed.body())
+        append(kind, fed.now_ns, fed.body())
         return done
 
     def drained(self, now_ns: int, out: list[Outgoing], records: list[Any], looked_ns: int) -> None:
         """Note that the agent was drained, and what came out."""
-        self._append(Kind.DRAIN, now_ns, _ENCODE((looked_ns, out, records)))
+        if self._append is not None:
+            self._append(Kind.DRAIN, now_ns, _ENCODE((looked_ns, out, records)))
 
     def describe(self, now_ns: int) -> None:
-        """Note what the agent is made of, and what it is like at this moment."""
-        self._append(Kind.BOOT, now_ns, msgspec.msgpack.encode(self._boot))
+        """Note what the agent is like at this moment, and now and then what it is made of."""
+        if self._append is None:
+            return
+        if self._described % BOOT_EACH == 0:
+            self._append(Kind.BOOT, now_ns, msgspec.msgpack.encode(self._boot))
+        self._described += 1
+        self._append(Kind.SNAPSHOT, now_ns, portrait(self.agent, SECRETS))
 
 
 _ENCODE = msgspec.msgpack.Encoder().encode

@@ -16,6 +16,7 @@ from safety.limits import Limits
 from safety.messages import NO_SESSION, Bedside, Ceiling, Driver, Event, Flags
 from safety.profile import MS, Profile
 from safety.seal import is_sealed
+from safety.secret import Secret
 from safety.state import Cause, State
 from teleop.robot.agent import Agent, Persist, RobotSettings
 from teleop.robot.drive import MEASURE_NS_MAX, SERVO_NS_MAX
@@ -1403,7 +1404,12 @@ def memory(pose):
 
 def test_a_robot_without_a_hand_is_an_agent_all_the_same():
     agent = Agent(
-        RobotSettings(name=ROBOT), p256(7), {NODE: SIGNER.public_key()}, 0, State.BOOT, START_NS
+        RobotSettings(name=ROBOT),
+        Secret(p256(7)),
+        {NODE: SIGNER.public_key()},
+        0,
+        State.BOOT,
+        START_NS,
     )
     agent.driver_gone(START_NS)
     assert agent.to_send(START_NS)

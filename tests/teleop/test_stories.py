@@ -12,10 +12,12 @@ from safety.grant import Role
 from safety.messages import Bedside, Ceiling, Command, Flags
 from safety.profile import MS
 from safety.seal import seal
+from safety.secret import Secret
 from safety.state import Cause, State
 from teleop.relay import Verdict as Passed
 from teleop.robot.agent import Agent, To
 from teleop.robot.agent import Persist as Stored
+from teleop.robot.tape import Kind
 from tests.world.rig import NODE, SIGNER, p256
 from tests.world.world import ROBOT, US, Console, Wire, World
 from transport.wire.codec import Registry, split
@@ -301,7 +303,9 @@ def replay(world, trace):
     """Feed another agent with a trace and return what its driver is told."""
     robot = world.robot
     start_ns = trace[0].now_ns
-    agent = Agent(robot.settings, p256(7), {NODE: SIGNER.public_key()}, 0, State.BOOT, start_ns)
+    agent = Agent(
+        robot.settings, Secret(p256(7)), {NODE: SIGNER.public_key()}, 0, State.BOOT, start_ns
+    )
     told = []
 
     def drain(now_ns):
@@ -326,7 +330,7 @@ def first_of_each(trace):
     """The same trace as one path would have given it: each command at its earlier arrival."""
     seen, kept = set(), []
     for fed in trace:
-        if fed.what == "part":
+        if fed.kind is Kind.PART:
             command = decode(fed.data)
             key = command.epoch, command.arm, command.seq
             if key in seen:

@@ -34,6 +34,7 @@ class Core:
         self.level, self.ratio, self.name, self.nothing = Level.LOW, 0.5, "arm", None
         self.parts = (Part(self), Part(self))
         self.same = self.parts[0]
+        self.named = {"first": Part(self), "again": self.parts[0]}
         self.mask = 1 << 900
         self.times = deque([1, 2])
         self.table = {"a": (1, 2.0)}
@@ -55,11 +56,18 @@ def test_every_number_has_its_name():
         Field("nothing", None),
         Field("parts0.count", 3),
         Field("parts1.count", 3),
+        Field("named0.count", 3),
         Field("mask", hex(1 << 900)),
         Field("times", [1, 2]),
         Field("table", ["a", [1, 2.0]]),
         Field("history", "1000 items"),
     ]
+
+
+def test_what_has_no_name_here_is_left_out():
+    names = [field.name for field in portrait.read(portrait.portrait(Core(), (Key,), {"count"}))]
+    assert names[:3] == ["level", "ratio", "name"]
+    assert not any(name.endswith("count") for name in names)
 
 
 def test_what_must_not_be_recorded_is_not():

@@ -20,6 +20,7 @@ from safety.limits import Limits
 from safety.messages import NO_TAG, Command, Driver, Event, Flags, RobotState
 from safety.profile import MS, Profile
 from safety.seal import seal
+from safety.secret import Secret
 from safety.state import Cause, State
 from teleop.robot.agent import Agent, Judged, Persist, RobotSettings, To
 from teleop.robot.fixture import ShapeSettings
@@ -78,7 +79,7 @@ class Rig:
         )
         self.key = p256(boot)
         signers = {NODE: SIGNER.public_key()}
-        self.agent = Agent(self.settings, self.key, signers, epoch_max, stored, self.now_ns)
+        self.agent = Agent(self.settings, Secret(self.key), signers, epoch_max, stored, self.now_ns)
         self.driver: list[Asked] = []
         self.transitions: list[Transition] = []
         self.stored: list[Persist] = []

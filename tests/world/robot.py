@@ -1,19 +1,22 @@
-"""robotd: the agent, the store behind it, and a trace of everything that it was fed with."""
+"""robotd: the agent, the store behind it, and the tape of everything that it was fed with."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
-from safety.driver import Measure
 from safety.grant import VOCABULARY, Grant
 from safety.interlock import Transition
 from safety.messages import Bedside, Ceiling, Event
+from safety.profile import MS
+from safety.secret import Secret
 from safety.state import State
-from teleop.robot.agent import Agent, Judged, Persist, RobotSettings, To
+from teleop.robot.agent import Judged, Outgoing, Persist, RobotSettings, To
+from teleop.robot.tape import Fed, Kind, Taped
 from tests.world.disk import Disk
 from tests.world.process import Process
+from tests.world.reel import Reel
 from tests.world.rig import p256
 from tests.world.simulator import SOCKET_NS
 from tests.world.wire import Wire
@@ -23,32 +26,7 @@ if TYPE_CHECKING:
     from tests.world.world import World
 
 _GUARD = Registry(VOCABULARY, (Event, Ceiling))
-_DRIVER = Registry((Measure,))
-
-
-class Fed(NamedTuple):
-    """Something that an agent was fed with, on the robot's clock."""
-
-    what: str
-    now_ns: int
-    data: bytes | Persist
-    source: str = "sessiond"
-
-    def to(self, agent: Agent) -> None:
-        """Feed it, now or in a replay."""
-        data, now_ns = self.data, self.now_ns
-        if isinstance(data, Persist):
-            agent.persisted(data)
-        elif self.what == "part":
-            agent.receive(data, now_ns)
-        elif self.what == "measure":
-            agent.receive_driver(_DRIVER.decode(data), now_ns)
-        elif self.what == "gone":
-            agent.driver_gone(now_ns)
-        elif isinstance(message := _GUARD.decode(data), Grant):
-            agent.receive_grant(data, now_ns)
-        else:
-            agent.receive_guard(self.source, message, now_ns)
+_DESCRIBE_NS = 500 * MS
 
 
 class Robot(Process):
@@ -76,10 +54,18 @@ class Robot(Process):
         self.disk = Disk(world, Persist(0, State.BOOT))
         self.transitions: list[Transition] = []
         self.records: list[Judged] = []
-        self.trace: list[Fed] = []
+        self.reels: list[Reel] = []  # one a boot
         self.grants: dict[bytes, Grant] = {}
         self.told: list[tuple[int, bytes]] = []  # what the driver was told, on this clock
         self.boot(boot)
+        self.every(_DESCRIBE_NS, lambda: self.taped.describe(self.now_ns()))
+
+    @property
+    def trace(self) -> list[Fed]:
+        """What arrived since the boot: all that the agent was fed with but its own deadlines."""
+        own = (Kind.BOOT, Kind.SNAPSHOT, Kind.DRAIN, Kind.DEADLINE)
+        entries = (e for e in self.reels[-1].entries if e.kind not in own)
+        return [Fed.of(entry.kind, entry.t_ns, entry.data) for entry in entries]
 
     @property
     def stored(self) -> Persist:
@@ -93,8 +79,17 @@ class Robot(Process):
         stored = self.disk.record
         if self.disk.is_unreadable:
             stored = Persist(0, State.PROTECTIVE_STOP)
-        key, now_ns = p256(number), self.now_ns()
-        self.agent = Agent(self.settings, key, self.signers, stored.epoch, stored.state, now_ns)
+        self.reels.append(Reel())
+        self.taped = Taped(
+            self.reels[-1],
+            self.settings,
+            Secret(p256(number)),
+            self.signers,
+            stored.epoch,
+            stored.state,
+            self.now_ns(),
+        )
+        self.agent = self.taped.agent
         self.world.witness.booted(stored.state)
         self.world.at(self.world.now_ns, self.drain)
         self.introduce()
@@ -112,52 +107,52 @@ class Robot(Process):
 
     def _tick(self) -> None:
         if self.runs:
-            self.agent.handle_deadline(self.now_ns())
+            self.taped.feed(Fed(Kind.DEADLINE, self.now_ns()))
             self.drain()
 
     # In ------------------------------------------------------------------------------------
 
     def arrive(self, part: bytes) -> None:
         """Take one part from a relay."""
-        self.post(lambda: self._feed("part", part))
+        self.post(lambda: self._feed(Kind.PART, part))
 
     def measured(self, data: bytes) -> None:
         """Take a measurement."""
-        self.post(lambda: self._feed("measure", data))
+        self.post(lambda: self._feed(Kind.MEASURE, data))
 
     def gone(self) -> None:
         """Note that the driver's connection has ended."""
-        self.post(lambda: self._feed("gone", b""))
+        self.post(lambda: self._feed(Kind.GONE))
 
     def guarded(self, data: bytes, source: str = "sessiond") -> None:
         """Take what a guard says, whose key is bound to `source`."""
         message = _GUARD.decode(data)
+        kind = Kind.GUARD
         if isinstance(message, Grant):
             self.grants[message.session] = message
-        self.post(lambda: self._feed("guard", data, source))
+            kind = Kind.GRANT
+        self.post(lambda: self._feed(kind, data, source))
 
     def bedside(self, message: Bedside) -> bool:
         """Take what the team at the robot says."""
         self.take()
-        done = self.agent.bedside(message, self.now_ns())
+        done = self._feed(Kind.BEDSIDE, encode(message))
         self.drain()
         return done
 
-    def _feed(self, what: str, data: bytes | Persist, source: str = "sessiond") -> None:
-        fed = Fed(what, self.now_ns(), data, source)
-        self.trace.append(fed)
-        fed.to(self.agent)
+    def _feed(self, kind: Kind, data: bytes = b"", source: str = "") -> bool:
+        return self.taped.feed(Fed(kind, self.now_ns(), data, source))
 
-    def _written(self, record: Persist, agent: Agent) -> None:
-        if agent is self.agent:
-            self.post(lambda: self._feed("stored", record))
+    def _written(self, record: Persist, taped: Taped) -> None:
+        if taped is self.taped:
+            self.post(lambda: taped.feed(Fed.stored(record, self.now_ns())))
 
     # Out -----------------------------------------------------------------------------------
 
     def alarm(self, now_ns: int) -> None:
         """Hear what waits, then serve the deadline."""
         self.take()
-        self.agent.handle_deadline(now_ns)
+        self.taped.feed(Fed(Kind.DEADLINE, now_ns))
         self._drain(self.now_ns())
 
     def drain(self) -> None:
@@ -166,26 +161,28 @@ class Robot(Process):
             self._drain(self.now_ns())
 
     def _drain(self, now_ns: int) -> None:
-        agent, world = self.agent, self.world
+        taped, agent, world = self.taped, self.agent, self.world
         while True:
-            self._send(now_ns)
+            out = agent.to_send(now_ns)
+            self._send(out, now_ns)
             records, transitions = agent.take_records(), []
             while (event := agent.next_event()) is not None:
                 if isinstance(event, Transition):
                     transitions.append(event)
                 else:
-                    self.disk.write(event, lambda record: self._written(record, agent))
+                    self.disk.write(event, lambda record: self._written(record, taped))
             self.records += records
             self.transitions += transitions
             if records or transitions:
                 world.witness.decided(records, transitions, now_ns)
+            taped.drained(now_ns, out, records, now_ns)
             if not agent.has_output:
                 break
         self.set_alarm(max(agent.next_deadline_ns(now_ns), now_ns))
 
-    def _send(self, now_ns: int) -> None:
+    def _send(self, out: list[Outgoing], now_ns: int) -> None:
         world = self.world
-        for to, data in self.agent.to_send(now_ns):
+        for to, data in out:
             if to is To.DRIVER:
                 self.told.append((now_ns, data))
                 epoch = self.agent.epoch_max

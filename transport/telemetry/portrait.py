@@ -9,6 +9,7 @@ leaves out. Nobody writes a list of fields that the next field would be missing 
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Collection, ValuesView
 from typing import Any, Final, NamedTuple
 
 import msgspec
@@ -21,6 +22,7 @@ FIELDS_MAX: Final = 4096
 _I64_MIN, _U64_MAX = -(1 << 63), (1 << 64) - 1
 _PLAIN = (float, bool, bytes, str, type(None))
 _SEQUENCES = (tuple, list, deque)
+_CONTAINERS = (*_SEQUENCES, ValuesView)
 _ENCODE = msgspec.msgpack.Encoder().encode
 
 
@@ -39,17 +41,20 @@ class Unlike(NamedTuple):
     there: Any
 
 
-def portrait(thing: object, leave_out: tuple[type, ...] = ()) -> bytes:
+def portrait(
+    thing: object, leave_out: tuple[type, ...] = (), unnamed: Collection[str] = ()
+) -> bytes:
     """Describe a core.
 
     Parameters
     ----------
     thing : the core
     leave_out : types whose values do not belong on a record, such as keys
+    unnamed : names whose values mean something to one process only
     """
-    fields: list[Field] = []
-    _follow("", thing, fields, {id(thing)}, leave_out)
-    return _ENCODE(fields)
+    sitter = _Sitter(leave_out, unnamed)
+    sitter.follow("", thing)
+    return _ENCODE(sitter.fields)
 
 
 def read(data: bytes) -> list[Field]:
@@ -68,26 +73,39 @@ def unlike(here: bytes, there: bytes) -> Unlike | None:
     return None
 
 
-def _follow(
-    prefix: str, thing: object, fields: list[Field], seen: set[int], leave_out: tuple[type, ...]
-) -> None:
-    for name in _names(thing):
-        value = getattr(thing, name, None)
-        if isinstance(value, leave_out) or len(fields) >= FIELDS_MAX:
-            continue
+class _Sitter:
+    """A core whose portrait is being taken."""
+
+    def __init__(self, leave_out: tuple[type, ...], unnamed: Collection[str]) -> None:
+        self.fields: list[Field] = []
+        self._leave_out = leave_out
+        self._unnamed = unnamed
+        self._seen: set[int] = set()
+
+    def follow(self, prefix: str, thing: object) -> None:
+        """Describe a part, and what it is made of; each but once."""
+        if id(thing) in self._seen or isinstance(thing, self._leave_out):
+            return
+        self._seen.add(id(thing))
+        for name in _names(thing):
+            if name not in self._unnamed and len(self.fields) < FIELDS_MAX:
+                self._describe(prefix + name, getattr(thing, name, None))
+
+    def _describe(self, name: str, value: object) -> None:
+        if isinstance(value, self._leave_out):
+            return
         if _is_core(value):
-            if id(value) not in seen:
-                seen.add(id(value))
-                _follow(f"{prefix}{name}.", value, fields, seen, leave_out)
-        elif isinstance(value, _SEQUENCES) and value and _is_core(value[0]):
-            for number, part in enumerate(value):
-                if id(part) not in seen:
-                    seen.add(id(part))
-                    _follow(f"{prefix}{name}{number}.", part, fields, seen, leave_out)
-        else:
-            plain = _plain(value)
-            if plain is not NotImplemented:
-                fields.append(Field(prefix + name, plain))
+            self.follow(f"{name}.", value)
+            return
+        items = value.values() if isinstance(value, dict) else value
+        parts = list(items) if isinstance(items, _CONTAINERS) else []
+        if parts and _is_core(parts[0]):
+            for number, part in enumerate(parts):
+                self.follow(f"{name}{number}.", part)
+            return
+        plain = _plain(value)
+        if plain is not NotImplemented:
+            self.fields.append(Field(name, plain))
 
 
 def _names(thing: object) -> list[str]:

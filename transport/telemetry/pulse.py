@@ -126,15 +126,10 @@ class PulseReader:
             raise Corrupt(f"{len(data)} bytes of data, expected {self.layout.data_bytes}")
         self._words: memoryview[int] = data.cast("Q")
 
-    @property
-    def phase(self) -> int:
-        """What the process is about (`Phase`)."""
-        return self._words[_PHASE]
-
-    @property
-    def beats(self) -> int:
-        """How often its loop has come round."""
-        return self._words[_BEATS]
+    def look(self) -> tuple[int, int]:
+        """Return what the process is about (`Phase`), and how often its loop has come round."""
+        words = self._words
+        return words[_PHASE], words[_BEATS]
 
     @property
     def stages(self) -> tuple[int, ...]:

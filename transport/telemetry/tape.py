@@ -24,7 +24,7 @@ from __future__ import annotations
 
 import struct
 import zlib
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import msgspec
 
@@ -99,6 +99,13 @@ class Batch(NamedTuple):
     entries: list[Entry]
     newest: int
     lost: int
+
+
+class Recorder(Protocol):
+    """What takes records: a `Tape`, or a list in a test."""
+
+    def append(self, kind: int, t_ns: int, data: bytes) -> None:
+        """Write one record."""
 
 
 class Tape:

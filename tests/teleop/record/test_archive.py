@@ -39,7 +39,7 @@ def filled(folder, count, bounds=SMALL, each=10):
 
 
 def found(folder, damages=None):
-    pieces = reels(files_of(folder), "robotd", [] if damages is None else damages)
+    pieces = reels(files_of(folder), ("robotd",), [] if damages is None else damages)
     return [one for piece in pieces for one in piece.entries]
 
 
@@ -140,7 +140,7 @@ def test_overlapping_files_give_each_record_once_and_tapes_are_kept_apart(tmp_pa
     kept.add(TAPE, START_NS, reel([*first[5:], entry(11)]))
     kept.add(TAPE, START_NS, reel([entry(1)], "two"))
     kept.close()
-    pieces = list(reels(files_of(tmp_path), "robotd", []))
+    pieces = list(reels(files_of(tmp_path), ("robotd",), []))
     numbers = [(piece.identity, one.number) for piece in pieces for one in piece.entries]
     assert numbers == [("one", n) for n in range(1, 12)] + [("two", 1)]
     assert all(isinstance(piece, Reel) for piece in pieces)

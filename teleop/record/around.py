@@ -1,0 +1,89 @@
+"""What the other processes saw around a moment: the relay of the commands, the watchdog of them.
+
+Each process has a clock of its own; the recorder noted how far each was behind the wall's, to a
+millisecond or so. So what is told here may be off by that much, and says nothing of order within
+it; the robot's own tape (teleop.record.causes) is exact.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections import Counter
+from collections.abc import Iterator
+from typing import Final, NamedTuple
+
+from safety.profile import MS
+from safety.state import Cause
+from teleop.record.causes import Link, Told
+from teleop.record.recording import Rows
+from teleop.relay import Verdict
+
+RELAY: Final = "relayd.relay"
+FENCE: Final = "watchdogd.fence"
+#: A fence is of the same story for so long.
+FENCED_NS: Final = 500 * MS
+#: Two processes' clocks are laid beside each other no better than this.
+ABOUT_NS: Final = 2 * MS
+
+_PASSED: Final = frozenset({Verdict.FORWARDED, Verdict.MERGED})
+_OF_THE_STREAM: Final = frozenset(
+    {Cause.GAP, Cause.SILENCE, Cause.LONG_SILENCE, Cause.LATE, Cause.LOSS}
+)
+
+
+class _Row(NamedTuple):
+    """A row of a ring, its time the wall's."""
+
+    t_utc_ns: int
+    values: dict[str, int]
+
+
+class Around:
+    """The rings of a recording that say something of a robot's stops."""
+
+    def __init__(self) -> None:
+        self._rows: dict[str, list[_Row]] = {RELAY: [], FENCE: []}
+
+    def take(self, rows: Rows) -> None:
+        """Keep what a ring held."""
+        kept = self._rows.get(rows.name)
+        if kept is None or "t_ns" not in rows.fields:
+            return
+        for record in rows.records:
+            values = dict(zip(rows.fields, record, strict=False))
+            kept.append(_Row(values["t_ns"] + rows.ahead_ns, values))
+
+    def links(self, told: Told, t_utc_ns: int) -> Iterator[Link]:
+        """Say what stood around a transition."""
+        if told.new >= told.old:
+            return
+        if told.cause in _OF_THE_STREAM:
+            yield from self._relay(told, t_utc_ns)
+        for row in self._before(FENCE, t_utc_ns + ABOUT_NS, FENCED_NS):
+            pid, age_ns = row.values.get("pid", 0), row.values.get("age_ns", 0)
+            words = f"watchdogd fenced process {pid}: no beat for {age_ns / MS:.1f} ms"
+            yield Link(t_utc_ns - row.t_utc_ns, words)
+
+    def _relay(self, told: Told, t_utc_ns: int) -> Iterator[Link]:
+        rows = self._before(RELAY, t_utc_ns, FENCED_NS)
+        passed = [row for row in rows if row.values["verdict"] in _PASSED]
+        if not passed:
+            if self._rows[RELAY]:
+                yield Link(FENCED_NS, "the relay forwarded no command from here on")
+            return
+        newest = passed[-1]
+        seq = newest.values["seq"]
+        missed = seq - told.seq
+        fate = f", {missed} more than reached the robot" if missed > 1 else ", the last"
+        yield Link(t_utc_ns - newest.t_utc_ns, f"the relay forwarded command {seq}{fate}")
+        refused = [row for row in rows if row.values["verdict"] not in _PASSED]
+        since = [row for row in refused if row.t_utc_ns > newest.t_utc_ns]
+        for verdict, count in Counter(row.values["verdict"] for row in since).items():
+            words = f"from here the relay refused {count} commands: {Verdict(verdict).name}"
+            yield Link(t_utc_ns - since[0].t_utc_ns, words)
+
+    def _before(self, name: str, t_utc_ns: int, within_ns: int) -> list[_Row]:
+        rows = self._rows[name]
+        end = bisect_right(rows, t_utc_ns, key=lambda row: row.t_utc_ns)
+        start = bisect_right(rows, t_utc_ns - within_ns, key=lambda row: row.t_utc_ns)
+        return rows[start:end]
