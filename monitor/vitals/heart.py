@@ -1,0 +1,64 @@
+"""The ECG as a sensor among the others: heart rate, its quality, and why there is none.
+
+The work is done in `monitor.vitals.ecg`; here its words become those of `monitor.vitals.seam`.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from monitor.messages import Metric, Signal
+from monitor.vitals.ecg.sensor import Ecg
+from monitor.vitals.events import Events
+from monitor.vitals.seam import ARTEFACT, LEAD_OFF, LEARNING, NO_PULSE, PRESENT, Options, silent
+
+#: Below, a rate is not told from noise, and its absence is laid to the signal.
+POOR: Final = 0.5
+#: Seconds without a rate, in a good signal, that are learning and not a heart that stands.
+LEARN_S: Final = 8.0
+
+
+class Heart:
+    """The sensor; see `monitor.vitals.seam.Sensor`."""
+
+    RATE_HZ: ClassVar[float] = Ecg.RATE_HZ
+    METRICS: ClassVar[tuple[Metric, ...]] = (Metric.HR,)
+
+    def __init__(self, patients: int, leads: int = 3) -> None:
+        self.SIGNALS = (Signal.ECG_1, Signal.ECG_2, Signal.ECG_3)[:leads]
+        self.values, self.quality, self.reason = silent(patients, len(self.METRICS))
+        self.ecg = Ecg(patients, leads)
+        self._good = np.zeros(patients, np.int64)  # samples with a lead on and without a rate
+
+    def step(self, x: NDArray[np.float32], events: Events) -> None:
+        """Advance all patients by (patients, leads, n) samples, mV."""
+        ecg = self.ecg
+        ecg.step(x, events)
+        is_off = ecg.lead_off.all(axis=1)
+        np.max(ecg.quality, axis=1, out=self.quality, where=~ecg.lead_off, initial=0.0)
+        is_there = ~np.isnan(ecg.rate_bpm) & ~is_off
+        self._good += x.shape[2]
+        self._good[is_there | is_off] = 0
+        is_young = self._good < LEARN_S * self.RATE_HZ
+        why = np.where(self.quality < POOR, ARTEFACT, np.where(is_young, LEARNING, NO_PULSE))
+        self.reason[:, 0] = np.where(is_there, PRESENT, np.where(is_off, LEAD_OFF, why))
+        self.values[:, 0] = np.where(is_there, ecg.rate_bpm, np.nan)
+
+    def reset(self, patient: int) -> None:
+        """Forget one patient."""
+        self.ecg.reset(patient)
+        self._good[patient] = 0
+
+
+def connect(patients: int, options: Options) -> Heart:
+    """Make the sensor."""
+    return Heart(patients, options.leads)
+
+
+def warm() -> None:
+    """Compile the kernels."""
+    for leads in (1, 2, 3):
+        Heart(1, leads).step(np.zeros((1, leads, 10), np.float32), Events(8))
