@@ -52,8 +52,8 @@ class Survey(NamedTuple):
         return [batch for batch in batches if batch]
 
     def limit_s(self, batches: Iterable[Iterable[str]]) -> int:
-        """Bound the processor time of tests: far above what they take when nothing is wrong."""
-        return 20 + math.ceil(4.0 * sum(self.seconds.get(t, 0.0) for b in batches for t in b))
+        """Bound the processor time of tests: twice what they took here, where each line is noted."""
+        return 10 + math.ceil(2.0 * sum(self.seconds.get(t, 0.0) for b in batches for t in b))
 
 
 class SurveyError(Exception):

@@ -100,6 +100,13 @@ def test_no_turn_is_none():
     assert turn_between(q, q) == (0.0, 0.0, 0.0)
 
 
+def test_a_turn_below_a_picoradian_is_rounding_and_none():
+    none, here = (0.0, 0.0, 0.0), (1.0, 0.0, 0.0, 0.0)
+    for turn, is_none in ((0.999e-12, True), (1e-12, False)):
+        assert (turned(here, (turn, 0.0, 0.0)) == here) is is_none
+        assert (turn_between(here, (1.0, turn, 0.0, 0.0)) == none) is is_none  # of twice as much
+
+
 def test_a_turn_is_about_the_bases_axes():
     quarter = turned(about((1, 0, 0), math.pi / 2), (0.0, 0.0, math.pi / 2))
     z_then_x = about((1, 0, 0), math.pi / 2)
