@@ -11,6 +11,7 @@ import msgspec
 
 from safety.authority import DURATION_S
 from teleop.console.operator import OperatorSettings
+from transport.io.camera import CameraSettings
 from transport.io.hub import HubSettings
 from transport.io.link import LinkSettings
 from transport.io.process import ProcessSettings
@@ -92,6 +93,28 @@ class EndoscopedSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unkno
     camera: Annotated[int, msgspec.Meta(ge=0, le=0xFFFF)] = 0
     strip: bool = True
     right_m: float = 0.0
+
+
+class VideodSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The slice of `videod`, one a camera.
+
+    Parameters
+    ----------
+    camera : which
+    bit_rate, bit_rate_min : of its picture, bit/s
+    addresses : local addresses that pictures leave from; empty = all but loopback
+    port_first, port_last : UDP ports of them; 0 and 0 = any
+    public : address that viewers are told instead; "" = the local one
+    """
+
+    process: ProcessSettings
+    camera: CameraSettings
+    bit_rate: Annotated[int, msgspec.Meta(ge=200_000, le=50_000_000)] = 4_000_000
+    bit_rate_min: Annotated[int, msgspec.Meta(ge=50_000, le=50_000_000)] = 300_000
+    addresses: tuple[str, ...] = ()
+    port_first: Annotated[int, msgspec.Meta(ge=0, le=65535)] = 0
+    port_last: Annotated[int, msgspec.Meta(ge=0, le=65535)] = 0
+    public: str = ""
 
 
 class WebdSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -16,7 +16,7 @@ import ctypes
 import os
 import signal
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from typing import Any
 
 import uvloop
@@ -127,6 +127,7 @@ class Loop:
         self._code = 0
         self._stopping = False
         self._sweeps: list[Callable[[], None]] = []
+        self._tasks: set[asyncio.Task[None]] = set()  # the loop itself holds them weakly
         self._tick: Every | None = None
         self.call_soon = self._loop.call_soon
         self.call_from_thread = self._loop.call_soon_threadsafe
@@ -147,6 +148,13 @@ class Loop:
     def every(self, period_ns: int, on_tick: Callable[[], None]) -> Every:
         """Call `on_tick` every `period_ns`, first after one period."""
         return Every(self, period_ns, on_tick)
+
+    def spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        """Begin what waits for more than one thing; an error in it ends the process."""
+        task = self._loop.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._done)
+        return task
 
     def sweep(self, look: Callable[[], None]) -> None:
         """Call `look` on the process's one safety tick, every `SAFETY_TICK_NS`.
@@ -192,6 +200,12 @@ class Loop:
     def _sweep(self) -> None:
         for look in self._sweeps.copy():
             look()
+
+    def _done(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            traceback.print_exception(error)
+            self.stop(1)
 
     def _failed(self, _: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
         error = context.get("exception")

@@ -1,0 +1,1 @@
+"""Kinds of cameras, one a file; see `transport.io.camera`."""
