@@ -52,7 +52,7 @@ class Survey(NamedTuple):
         return [batch for batch in batches if batch]
 
     def limit_s(self, batches: Iterable[Iterable[str]]) -> int:
-        """Bound the processor time of tests: twice what they took here, where each line is noted."""
+        """Bound the processor time of tests: twice what they took here, under coverage."""
         return 10 + math.ceil(2.0 * sum(self.seconds.get(t, 0.0) for b in batches for t in b))
 
 
