@@ -53,7 +53,7 @@ class Resampler:
         self._up, self._down = ratio.numerator, ratio.denominator
         if not 0 < max(self._up, self._down) <= PHASES_MAX:
             raise ValueError(f"no ratio of whole numbers leads from {rate_in} to {rate_out} Hz")
-        self._taps = _taps(self._up, self._down)
+        self._taps = taps(self._up, self._down)
         half = self._taps.shape[1] // 2
         self.delay_s = 0.0 if self._up == self._down else (half + 1) / rate_in
         self._memory = np.zeros((channels, 2 * self._taps.shape[1]))
@@ -72,7 +72,7 @@ class Resampler:
         return out
 
 
-def _taps(up: int, down: int) -> NDArray[np.float64]:
+def taps(up: int, down: int) -> NDArray[np.float64]:
     """Compute (up, taps) float64: row p weighs the inputs around an output p / up past one."""
     cut = _CUT * min(1.0, up / down)  # of half the input rate
     half = math.ceil(LOBES / cut)

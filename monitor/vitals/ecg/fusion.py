@@ -1,0 +1,86 @@
+"""How several leads speak as one: every band of every lead, in its own levels, by its weight.
+
+Rules
+-----
+1. The fused signal is a weighted mean: a beat is about 1 whatever leads and gains there are, and a
+   lead that is off, flat or noisy takes nothing away from the others.
+2. No band says more than `cap`: a blow on one electrode is not a larger beat.
+3. With several leads a peak is weighed a second time when it is judged, by what each lead has shown
+   since the last beat: noise that has just begun is discounted before it becomes a beat.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from monitor.vitals.ecg.level import distrust, is_heard, peak_of, trust
+from monitor.vitals.ecg.morphology import find_r, knows, resemblance, steepest
+from monitor.vitals.ecg.rules import Rules
+from monitor.vitals.ecg.state import BANDS, ENVELOPE
+from transport.kernel.jit import jit
+
+
+@jit
+def fuse(leads: Any, at: int, cap: float) -> float:
+    """Give the fused signal at sample `at`; negative if no lead is heard."""
+    total = weights = 0.0
+    for i in range(leads.shape[0]):
+        lead = leads[i]
+        if not is_heard(lead):
+            continue
+        for band in range(BANDS):
+            weight = lead["weight"][band]
+            e = float(lead["envelope"][at & (ENVELOPE - 1), band])
+            total += weight * min(e * lead["gain"][band], cap)
+            weights += weight
+    return total / weights if weights > 0.0 else -1.0
+
+
+@jit
+def weigh_again(leads: Any, at: int, peak_at: int, peak: float, rules: Rules) -> float:
+    """Weigh leads by what they show now, and give the height of a peak by those weights."""
+    total = weights = 0.0
+    for i in range(leads.shape[0]):
+        lead = leads[i]
+        if not is_heard(lead):
+            continue
+        distrust(lead, rules.weight_power)
+        for band in range(BANDS):
+            height = peak_of(lead, band, at, peak_at) * lead["gain"][band]
+            total += lead["trust"][band] * min(height, rules.cap)
+            weights += lead["trust"][band]
+    return total / weights if leads.shape[0] > 1 and weights > 0.0 else peak
+
+
+@jit
+def resemble(leads: Any, peak_at: int) -> float:
+    """Give how like a known shape a peak is, over the leads; -1 while none is known."""
+    total = weights = 0.0
+    for i in range(leads.shape[0]):
+        lead = leads[i]
+        if is_heard(lead) and knows(lead):
+            total += trust(lead) * resemblance(lead, find_r(lead, peak_at))
+            weights += trust(lead)
+    return total / weights if weights > 0.0 else -1.0
+
+
+@jit
+def steepness(leads: Any, at: int, peak_at: int) -> float:
+    """Give the steepest slope at a peak, in those of the last beats; 1 while there are none."""
+    total = weights = 0.0
+    for i in range(leads.shape[0]):
+        lead = leads[i]
+        if is_heard(lead) and lead["slope"] > 0.0:
+            total += trust(lead) * steepest(lead, at, peak_at) / lead["slope"]
+            weights += trust(lead)
+    return total / weights if weights > 0.0 else 1.0
+
+
+@jit
+def best_lead(leads: Any) -> int:
+    """Give the lead that is trusted most."""
+    best, found = -1.0, 0
+    for i in range(leads.shape[0]):
+        if is_heard(leads[i]) and trust(leads[i]) > best:
+            best, found = trust(leads[i]), i
+    return found

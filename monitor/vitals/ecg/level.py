@@ -1,0 +1,132 @@
+"""What a lead's bands are worth: how high beats and noise stand in each, and so its weight.
+
+Rules
+-----
+1. A band's level is the median of its peaks at the last eight beats, its noise the median of its
+   largest values between them (Hamilton 2002). It speaks in units of its own level.
+2. Its weight is a power of its separation, 1 - noise / level. A band that shows as much between
+   beats as at beats has none.
+3. A new lead learns its level from the maxima of three seconds. It changes no weight of others.
+4. A level never falls below what a QRS of 0.15 mV gives: less is not to be counted (AAMI EC13).
+5. A lead is asked while it has a signal: samples are valid, and have changed within half a second.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from monitor.vitals.ecg.rules import RATE_HZ
+from monitor.vitals.ecg.state import BANDS, BEATS, ENVELOPE
+from transport.kernel.jit import jit
+
+#: mV, of an envelope; a triangle of 100 ms and 0.15 mV gives 0.011 to 0.025 in the three bands.
+FLOOR_MV: Final = 0.012
+#: A lead of nothing but filters' settling is not learnt from.
+_SETTLING: Final = RATE_HZ // 2
+_LEARNT: Final = _SETTLING + 3 * RATE_HZ
+#: Noise that is taken for granted until the first beats.
+_NOISE: Final = 0.3
+#: Samples without a valid one, and without a change, until a lead is not asked.
+_BAD_MAX: Final = 25
+_FLAT_MAX: Final = 125
+
+
+@jit
+def is_heard(lead: Any) -> bool:
+    """Tell whether a lead is asked at this moment."""
+    mask = lead["mask"]
+    return bool(lead["settled"] and mask["bad"] < _BAD_MAX and mask["run"] < _FLAT_MAX)
+
+
+@jit
+def learn(lead: Any, at: int, power: float) -> None:
+    """Learn from one more sample of a lead that has not settled."""
+    second = (lead["since"] - _SETTLING) // RATE_HZ
+    if lead["since"] >= _SETTLING and second < 3:
+        for band in range(BANDS):
+            e = lead["envelope"][at & (ENVELOPE - 1), band]
+            lead["learnt"][band, second] = max(lead["learnt"][band, second], e)
+    lead["since"] += 1
+    if lead["since"] < _LEARNT:
+        return
+    for band in range(BANDS):
+        restart(lead, band, median(lead["learnt"][band], 3), power)
+    lead["settled"] = True
+
+
+@jit
+def restart(lead: Any, band: int, level: float, power: float) -> None:
+    """Take a level for that of all beats so far."""
+    for j in range(BEATS):
+        lead["beats"][band, j] = level
+        lead["noises"][band, j] = _NOISE * level
+    lead["quiet"][band] = 0.0
+    settle(lead, band, power)
+
+
+@jit
+def settle(lead: Any, band: int, power: float) -> None:
+    """Bring gain, noise and weight of a band up to its last beats."""
+    level = median(lead["beats"][band], BEATS)
+    noise = median(lead["noises"][band], BEATS)
+    lead["gain"][band] = 1.0 / max(level, FLOOR_MV)
+    lead["noise"][band] = noise / max(level, FLOOR_MV)
+    lead["weight"][band] = 0.0
+    if level > FLOOR_MV:
+        lead["weight"][band] = 1e-4 + max(0.0, 1.0 - noise / level) ** power
+    lead["trust"][band] = lead["weight"][band]
+
+
+@jit
+def distrust(lead: Any, power: float) -> None:
+    """Weigh a lead by what it shows since the last beat, and showed before it, as well."""
+    last = (lead["filled"] - 1) & (BEATS - 1)
+    for band in range(BANDS):
+        quiet = max(lead["quiet"][band], float(lead["noises"][band, last]))
+        noise = max(lead["noise"][band], quiet * lead["gain"][band])
+        trust = 1e-4 + max(0.0, 1.0 - noise) ** power
+        lead["trust"][band] = min(lead["weight"][band], trust)
+
+
+@jit
+def trust(lead: Any) -> float:
+    """Give the weight of a lead: that of its best band."""
+    best = 0.0
+    for band in range(BANDS):
+        best = max(best, lead["trust"][band])
+    return best
+
+
+@jit
+def listen(lead: Any, at: int, beat_at: int) -> None:
+    """Note what a lead shows between beats: from 160 ms after one, told when 200 ms old."""
+    old = at - RATE_HZ // 5
+    if old <= beat_at + 40:
+        return
+    for band in range(BANDS):
+        e = float(lead["envelope"][old & (ENVELOPE - 1), band])
+        if e > lead["quiet"][band]:
+            lead["quiet"][band] = e
+
+
+@jit
+def peak_of(lead: Any, band: int, at: int, peak_at: int) -> float:
+    """Give the highest value of a band's envelope within 48 ms of a peak, mV."""
+    best = 0.0
+    for k in range(peak_at - 12, min(at, peak_at + 12) + 1):
+        best = max(best, float(lead["envelope"][k & (ENVELOPE - 1), band]))
+    return best
+
+
+@jit
+def median(values: Any, n: int) -> float:
+    """Give the (upper) median of the first n values."""
+    best = 0.0
+    for i in range(n):
+        below, equal = 0, 0
+        for j in range(n):
+            below += values[j] < values[i]
+            equal += values[j] == values[i]
+        if below <= n // 2 < below + equal:
+            best = float(values[i])
+    return best

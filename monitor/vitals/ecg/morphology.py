@@ -1,0 +1,167 @@
+"""What a beat looks like: the shapes a lead has seen, how like one a piece is, how wide it is.
+
+Rules
+-----
+1. A lead knows three shapes, 240 ms of clean signal around R, the commonest first. A beat that is
+   like one moves it by an eighth; one that is like none wears the last shape down, then takes its
+   place: so a shape that came once is gone as soon, and one that repeats stays.
+2. Likeness is Pearson's correlation: neither gain nor baseline matters.
+3. The class of a beat is decided by shape first, then width, then prematurity (Hamilton 2002; de
+   Chazal 2004); what is none of the four classes is unknown, and is said to be.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any, Final
+
+from monitor.vitals.ecg.state import HISTORY, POINTS, SHAPES
+from transport.kernel.jit import jit
+
+#: A shape begins so many samples before R.
+_BEFORE: Final = 24
+#: R lies so far before a peak of the fused signal.
+_R_FROM: Final = 45
+_R_TO: Final = 9
+#: A shape is known from so many beats on; it is forgotten after as many others at most.
+_KNOWN: Final = 3
+_SEEN_MAX: Final = 16
+_SHARE: Final = 0.125
+#: A QRS begins and ends where its slope stays below this part of its steepest for 16 ms.
+_EDGE: Final = 0.12
+_STILL: Final = 4
+
+
+@jit
+def find_r(lead: Any, peak_at: int) -> int:
+    """Find the largest deflection before a peak of the fused signal."""
+    best, found = -1.0, peak_at - _R_FROM
+    for k in range(peak_at - _R_FROM, peak_at - _R_TO + 1):
+        height = abs(float(lead["clean"][k & (HISTORY - 1)]))
+        if height > best:
+            best, found = height, k
+    return found
+
+
+@jit
+def steepest(lead: Any, at: int, peak_at: int) -> float:
+    """Give the steepest slope around a peak of the fused signal, mV in 8 ms."""
+    best = 0.0
+    for k in range(peak_at - _R_FROM, min(at - 2, peak_at + 12)):
+        best = max(best, abs(_slope(lead, k)))
+    return best
+
+
+@jit
+def likeness(lead: Any, r_at: int, which: int) -> float:
+    """Correlate the piece around a sample with a shape, -1 to 1; 0 where one of them is flat."""
+    clean, shape = lead["clean"], lead["shape"][which]
+    sx = sy = sxx = syy = sxy = 0.0
+    for j in range(POINTS):
+        a = float(clean[(r_at - _BEFORE + 2 * j) & (HISTORY - 1)])
+        b = float(shape[j])
+        sx += a
+        sy += b
+        sxx += a * a
+        syy += b * b
+        sxy += a * b
+    vx = sxx - sx * sx / POINTS
+    vy = syy - sy * sy / POINTS
+    if vx <= 1e-12 or vy <= 1e-12:
+        return 0.0
+    return (sxy - sx * sy / POINTS) / math.sqrt(vx * vy)
+
+
+@jit
+def knows(lead: Any) -> bool:
+    """Tell whether a lead knows a shape."""
+    return bool(lead["seen"][0] >= _KNOWN)
+
+
+@jit
+def resemblance(lead: Any, r_at: int) -> float:
+    """Give the likeness to the known shape that is likest."""
+    best = -1.0
+    for which in range(SHAPES):
+        if lead["seen"][which] >= _KNOWN:
+            best = max(best, likeness(lead, r_at, which))
+    return best
+
+
+@jit
+def remember(lead: Any, r_at: int, alike: float) -> None:
+    """Learn a beat's shape."""
+    which, best = -1, alike
+    for j in range(SHAPES):
+        if lead["seen"][j] > 0:
+            like = likeness(lead, r_at, j)
+            if like > best:
+                which, best = j, like
+    seen = lead["seen"]
+    if which >= 0:
+        _blend(lead, r_at, which, _SHARE)
+        seen[which] = min(seen[which] + 1, _SEEN_MAX)
+        if which > 0 and seen[which] > seen[which - 1]:
+            _swap(lead, which)
+        return
+    last = SHAPES - 1
+    for j in range(SHAPES - 1, -1, -1):
+        if seen[j] == 0:
+            last = j
+    if seen[last] > 1:
+        seen[last] -= 1
+        return
+    _blend(lead, r_at, last, 1.0)
+    seen[last] = 1
+
+
+@jit
+def width(lead: Any, at: int, r_at: int) -> int:
+    """Measure a QRS from its first to its last steep slope, samples."""
+    top = 0.0
+    for k in range(r_at - 20, min(r_at + 20, at - 2)):
+        top = max(top, abs(_slope(lead, k)))
+    first, still = r_at, 0
+    for k in range(r_at - 1, r_at - 36, -1):
+        still = still + 1 if abs(_slope(lead, k)) < _EDGE * top else 0
+        if still == 0:
+            first = k
+        if still >= _STILL and k < r_at - 6:
+            break
+    last, still = r_at, 0
+    for k in range(r_at, min(r_at + 36, at - 2)):
+        still = still + 1 if abs(_slope(lead, k)) < _EDGE * top else 0
+        if still == 0:
+            last = k + 2
+        if still >= _STILL and k > r_at + 6:
+            break
+    return last - first
+
+
+@jit
+def _slope(lead: Any, k: int) -> float:
+    clean = lead["clean"]
+    return float(clean[(k + 2) & (HISTORY - 1)]) - float(clean[k & (HISTORY - 1)])
+
+
+@jit
+def _blend(lead: Any, r_at: int, which: int, share: float) -> None:
+    shape = lead["shape"][which]
+    for j in range(POINTS):
+        old = float(shape[j])
+        new = float(lead["clean"][(r_at - _BEFORE + 2 * j) & (HISTORY - 1)])
+        shape[j] = old + share * (new - old)
+
+
+@jit
+def _swap(lead: Any, which: int) -> None:
+    """Move a shape up by one: it has become the commoner."""
+    upper, lower = lead["shape"][which - 1], lead["shape"][which]
+    for j in range(POINTS):
+        kept = upper[j]
+        upper[j] = lower[j]
+        lower[j] = kept
+    seen = lead["seen"]
+    kept_seen = seen[which]
+    seen[which] = seen[which - 1]
+    seen[which - 1] = kept_seen

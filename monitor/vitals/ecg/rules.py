@@ -1,0 +1,50 @@
+"""The constants that decide what is a beat, each with its source; times are samples at 250 Hz.
+
+They are an argument of the kernels, not globals: so a bench or a test can ask what becomes of the
+sensor when one of them is a fifth larger.
+
+    Pan & Tompkins, IEEE Trans. Biomed. Eng. 32 (1985)      Hamilton, Computers in Cardiology (2002)
+    Li, Mark & Clifford, Physiol. Meas. 29 (2008)           Elgendi, PLoS ONE 8 (2013)
+"""
+
+from __future__ import annotations
+
+from typing import Final, NamedTuple
+
+RATE_HZ: Final = 250
+
+
+class Rules(NamedTuple):
+    """Levels are medians of the last eight; see `decision` for how they are used."""
+
+    #: A beat's height on the way from noise to beats; Hamilton: 0.3125 to 0.475.
+    threshold: float = 0.4
+    #: Nothing within it is a second beat; Pan & Tompkins: 200 ms.
+    refractory: int = 50
+    #: No larger value for so long makes a peak: most of the latency is this and the filters' delay.
+    confirm: int = 20
+    #: Until here after a beat a gentler slope is a T wave; Pan & Tompkins: 360 ms, but the T wave
+    #: of a ventricular beat is later.
+    t_wave: int = 100
+    #: Its slope, of the last beats'; Pan & Tompkins: one half.
+    t_slope: float = 0.5
+    #: A pause longer than so many R-R intervals is searched; Hamilton: 1.5.
+    search: float = 1.5
+    #: What is found there needs so much of the threshold; Pan & Tompkins: one half.
+    search_threshold: float = 0.5
+    #: A lead counts for no more than so many of its own beats: larger is not more of a beat.
+    cap: float = 1.5
+    #: Power of a channel's separation, 1 - noise / beat, that is its weight.
+    weight_power: float = 2.0
+    #: Correlation from where on two beats have one shape; measured: 99 % of a patient's are.
+    alike: float = 0.85
+    #: Thresholds that a piece of a known shape needs, and one that is like none at all.
+    known: float = 0.7
+    strange: float = 2.5
+    #: A strange piece needs more the earlier it comes, so much for each R-R interval.
+    early: float = 1.0
+    #: But nothing needs more than so many beats' height.
+    ceiling: float = 1.2
+    #: A beat is early below so many R-R intervals; wide from 120 ms on.
+    premature: float = 0.85
+    wide: int = 30
