@@ -69,7 +69,7 @@ def _stepped(name: str, bpm: float) -> Shown:
     for seed in range(SEEDS):
         rates = _rates(name, seed)[round(STEP_AT_S / TICK_S) :]
         far = np.flatnonzero(~(np.abs(rates - bpm) <= CLOSE_BPM))
-        took_s = max(took_s, (far[-1] + 2) * TICK_S if len(far) else 0.0)
+        took_s = max(took_s, float(far[-1] + 2) * TICK_S if len(far) else 0.0)
         settled = rates[round(SETTLED_S / TICK_S) :]
         least, greatest = min(least, settled.min()), max(greatest, settled.max())
     return Shown(bpm, float(least), float(greatest), took_s)

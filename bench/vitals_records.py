@@ -14,18 +14,14 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from monitor.feed import names as named
+from monitor.messages import Signal
+
 RATE_HZ_MIN, RATE_HZ_MAX = 100.0, 1000.0
-LEADS_MAX = 3
-"""A patient's sensor takes so many."""
-ECG_NAMES = re.compile(
-    r"((ECG|EKG|M|ML)[\s_-]*)?(I{1,3}|[AM]V[RLF]|V[1-6]R?|V|MCL\s?-?[1-6]?)"
-    r"|(ECG|EKG)\s?\d*|C[CM]\d|D\d|V\d-V\d"
-)
 OTHER_NAMES = re.compile(r".*(RESP|PLETH|PPG|SPO2|ABP|ART|CVP|PAP|ICP|CO2|E[EMO]G|BP|SCG|PCG).*")
 """What is surely none, where no name is known to be one."""
 NOISE_STRESS = re.compile(r"nst_\d+e([_-]?)(\d+)")
 """Records of the noise stress test say how far the noise is below, dB; 118e_6 is -6."""
-MV = {"": 1.0, "mv": 1.0, "uv": 1e-3, "µv": 1e-3, "v": 1e3}
 
 
 class RecordFault(ValueError):
@@ -88,9 +84,8 @@ def read(file: Path) -> Recording:
 
 def ecg_of(names: Sequence[str]) -> list[int]:
     """Say which of the leads are ECG, by their names; of names that nobody knows, all that may."""
-    upper = [name.strip().upper() for name in names]
-    known = [lead for lead, name in enumerate(upper) if ECG_NAMES.fullmatch(name)]
-    return known or [lead for lead, name in enumerate(upper) if not OTHER_NAMES.fullmatch(name)]
+    may = [n for n, name in enumerate(names) if not OTHER_NAMES.fullmatch(name.strip().upper())]
+    return named.ecg_of(names) or may
 
 
 def _recording(name: str, data: dict[str, NDArray[Any]]) -> Recording:
@@ -100,10 +95,12 @@ def _recording(name: str, data: dict[str, NDArray[Any]]) -> Recording:
         raise RecordFault(f"expected a rate of {RATE_HZ_MIN:g} to {RATE_HZ_MAX:g}, not {rate_hz:g}")
     names = _column(data.get("names"), "ECG", len(x))
     units = _column(data.get("units"), "mV", len(x))
-    taken = ecg_of(names)[:LEADS_MAX]
+    taken = ecg_of(names)[: named.LEADS_MAX]
     if not taken:
         raise RecordFault(f"expected an ECG lead, found {', '.join(names)}")
-    scaled = np.stack([x[lead] * np.float32(_mv(units[lead])) for lead in taken])
+    scaled = np.stack(
+        [x[lead] * np.float32(named.worth(Signal.ECG_1, units[lead])) for lead in taken]
+    )
     beats = data.get("beats")
     beats_s = None if beats is None else np.sort(np.asarray(beats, np.float64)) / rate_hz
     return Recording(name, tuple(names[lead] for lead in taken), scaled, rate_hz, beats_s)
@@ -115,10 +112,3 @@ def _column(found: NDArray[Any] | None, otherwise: str, n: int) -> list[str]:
     if len(words) not in (1, n):
         raise RecordFault(f"expected {n} names and units, one for each lead, found {len(words)}")
     return words * n if len(words) == 1 else words
-
-
-def _mv(unit: str) -> float:
-    factor = MV.get(unit.strip().lower())
-    if factor is None:
-        raise RecordFault(f"expected mV, uV or V, found {unit!r}")
-    return factor
