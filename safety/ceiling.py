@@ -3,7 +3,9 @@
 A source's newer ceiling replaces its older one; ENGAGED lifts it. When its time to live has
 passed without a newer one, the source counts as silent, and its policy takes the ceiling's place.
 A wired emergency stop (safety.estop) is such a source too, with a policy of its own: its token
-lives for 20 ms at most, whatever it says, and until it was heard once nothing arms.
+lives for 20 ms at most, whatever it says, and until it was heard once nothing arms. So is a
+watchdog: while it is silent, and until it was heard once, what moves goes on slowly and nothing
+arms anew.
 """
 
 from __future__ import annotations
@@ -21,6 +23,8 @@ SILENCE_POLICY: dict[str, State] = {
     "degraded": State.DEGRADED,
     "hold": State.HOLD,
 }
+#: What a watchdog's silence imposes on what moves already.
+UNWATCHED = State.DEGRADED
 #: In ns nearly three centuries: no clock of a robot comes so far.
 _NEVER = sys.maxsize
 
@@ -32,11 +36,13 @@ class Lowest(NamedTuple):
     ----------
     words : its source and cause, for people
     is_lost : it is the silence of a wired emergency stop
+    arms : whether what is not armed may arm under it
     """
 
     state: State
     words: str
     is_lost: bool = False
+    arms: bool = True
 
 
 class _Held(NamedTuple):
@@ -54,14 +60,29 @@ class Ceilings:
     Parameters
     ----------
     policies : source name -> what its silence imposes
-    wired : names of the wired emergency stops; only these and those of `policies` may send
+    wired : names of the wired emergency stops
+    watchdogs : names of the watchdogs; only these, the wired and those of `policies` may send
     """
 
-    def __init__(self, policies: Mapping[str, State], wired: Collection[str] = ()) -> None:
-        self._policies = {**policies, **dict.fromkeys(wired, estop.SILENCE)}
+    def __init__(
+        self,
+        policies: Mapping[str, State],
+        wired: Collection[str] = (),
+        watchdogs: Collection[str] = (),
+    ) -> None:
+        self._policies = {
+            **policies,
+            **dict.fromkeys(watchdogs, UNWATCHED),
+            **dict.fromkeys(wired, estop.SILENCE),
+        }
         self._wired = frozenset(wired)
+        self._watchdogs = frozenset(watchdogs)
         unheard = _Held(State.IDLE, "not heard yet", _NEVER)
-        self._held: dict[str, _Held] = dict.fromkeys(wired, unheard)
+        silent = _Held(State.ENGAGED, "", 0)
+        self._held: dict[str, _Held] = {
+            **dict.fromkeys(wired, unheard),
+            **dict.fromkeys(watchdogs, silent),
+        }
 
     def allows(self, source: str) -> bool:
         """Tell whether this source may lower this robot's ceiling at all."""
@@ -75,14 +96,15 @@ class Ceilings:
 
     def lowest(self, now_ns: int) -> Lowest:
         """Find the lowest ceiling in force."""
-        lowest = _LIFTED
+        lowest, arms = _LIFTED, True
         for source, held in self._held.items():
             is_silent = now_ns >= held.expires_ns
+            arms = arms and not (is_silent and source in self._watchdogs)
             state = self._policies[source] if is_silent else held.max_state
             if state < lowest.state:
                 words = f"{source} is silent" if is_silent else f"{source}: {held.cause}"
                 lowest = Lowest(state, words, is_silent and source in self._wired)
-        return lowest
+        return lowest if arms else lowest._replace(arms=False)
 
     def next_deadline_ns(self, now_ns: int) -> int | None:
         """When the next ceiling expires."""

@@ -121,6 +121,7 @@ class RobotSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     limits, shape : of its arms' motion; a grant holds for exactly these
     ceilings : source name -> policy of its silence (none, degraded, hold)
     estops : sources that are wired emergency stops (safety.estop)
+    watchdogs : sources whose silence lets nothing arm (safety.watchdog)
     """
 
     name: str
@@ -130,6 +131,7 @@ class RobotSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     shape: ShapeSettings = ShapeSettings()
     ceilings: dict[str, str] = {}
     estops: tuple[str, ...] = ()
+    watchdogs: tuple[str, ...] = ()
 
     def digest(self) -> bytes:
         """SHA-256 of all that says how the arms may move, as grants carry it."""
@@ -178,7 +180,7 @@ class Agent:
             now_ns,
         )
         policies = {name: SILENCE_POLICY[word] for name, word in settings.ceilings.items()}
-        self._ceilings = Ceilings(policies, settings.estops)
+        self._ceilings = Ceilings(policies, settings.estops, settings.watchdogs)
         self.arms = tuple(
             Arm(number, settings.limits, settings.shape) for number in range(settings.arms)
         )
@@ -462,8 +464,10 @@ class Agent:
 
     def _apply_ceilings(self, now_ns: int) -> None:
         """Lower to what the sources and the driver permit, and let no act exceed it."""
-        ceiling, _, is_lost = self._ceilings.lowest(now_ns)
+        ceiling, _, is_lost, arms = self._ceilings.lowest(now_ns)
         cause = Cause.TOKEN_LOST if is_lost else Cause.CEILING
+        if not arms and self.interlock.state < State.ARMED:
+            ceiling = min(ceiling, State.HOLD)
         if self.drive.is_silent and ceiling > State.HOLD:
             ceiling, cause = State.HOLD, Cause.DRIVER_SILENT
         elif self.drive.is_frozen and ceiling > State.HOLD:

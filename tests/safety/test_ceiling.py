@@ -89,27 +89,53 @@ MS = 1_000_000
 def test_a_wired_stop_that_was_never_heard_lets_nothing_arm():
     ceilings = Ceilings(POLICIES, wired=("pillar",))
     assert ceilings.allows("pillar")
-    assert ceilings.lowest(10**15) == (State.IDLE, "pillar: not heard yet", False)
+    assert ceilings.lowest(10**15) == (State.IDLE, "pillar: not heard yet", False, True)
     assert ceilings.next_deadline_ns(0) is None
 
 
 def test_a_wired_stop_is_good_for_20_ms_whatever_it_says():
     ceilings = Ceilings(POLICIES, wired=("pillar",))
     ceilings.set("pillar", State.ENGAGED, "", 10_000 * MS, 5 * MS)
-    assert ceilings.lowest(25 * MS - 1) == (State.ENGAGED, "", False)
+    assert ceilings.lowest(25 * MS - 1) == (State.ENGAGED, "", False, True)
     assert ceilings.next_deadline_ns(5 * MS) == 25 * MS
-    assert ceilings.lowest(25 * MS) == (State.PROTECTIVE_STOP, "pillar is silent", True)
+    assert ceilings.lowest(25 * MS) == (State.PROTECTIVE_STOP, "pillar is silent", True, True)
 
 
 def test_a_token_lost_counts_as_such_only_where_it_is_the_lowest():
     ceilings = Ceilings(POLICIES, wired=("pillar",))
     ceilings.set("pillar", State.ENGAGED, "", 20 * MS, 0)
     ceilings.set("watchdogd", State.ESTOP, "pressed", 1000 * MS, 0)
-    assert ceilings.lowest(30 * MS) == (State.ESTOP, "watchdogd: pressed", False)
+    assert ceilings.lowest(30 * MS) == (State.ESTOP, "watchdogd: pressed", False, True)
 
 
 def test_the_silence_of_a_source_that_is_not_wired_is_no_lost_token():
     ceilings = Ceilings(POLICIES, wired=("pillar",))
     ceilings.set("pillar", State.ENGAGED, "", 20 * MS, 90 * MS)
     ceilings.set("watchdogd", State.ENGAGED, "", 50 * MS, 0)
-    assert ceilings.lowest(100 * MS) == (State.HOLD, "watchdogd is silent", False)
+    assert ceilings.lowest(100 * MS) == (State.HOLD, "watchdogd is silent", False, True)
+
+
+# Watchdogs ----------------------------------------------------------------------------------------
+
+
+def test_a_watchdog_that_was_never_heard_lets_nothing_arm():
+    ceilings = Ceilings(POLICIES, watchdogs=("warden",))
+    assert ceilings.allows("warden")
+    assert ceilings.lowest(0) == (State.DEGRADED, "warden is silent", False, False)
+    assert ceilings.next_deadline_ns(0) is None
+
+
+def test_a_watchdog_that_is_heard_stands_in_nobodys_way_until_it_falls_silent():
+    ceilings = Ceilings(POLICIES, watchdogs=("warden",))
+    ceilings.set("warden", State.ENGAGED, "", 50 * MS, 0)
+    assert ceilings.lowest(50 * MS - 1) == (State.ENGAGED, "", False, True)
+    assert ceilings.lowest(50 * MS) == (State.DEGRADED, "warden is silent", False, False)
+    ceilings.set("warden", State.HOLD, "relayd is down", 50 * MS, 60 * MS)
+    assert ceilings.lowest(61 * MS) == (State.HOLD, "warden: relayd is down", False, True)
+
+
+def test_what_another_source_imposes_hides_no_silent_watchdog():
+    ceilings = Ceilings(POLICIES, watchdogs=("warden", "second"))
+    ceilings.set("second", State.ENGAGED, "", 50 * MS, 0)
+    ceilings.set("watchdogd", State.ESTOP, "pressed", 1000 * MS, 0)
+    assert ceilings.lowest(1) == (State.ESTOP, "watchdogd: pressed", False, False)

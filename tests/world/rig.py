@@ -65,6 +65,7 @@ class Rig:
         limits: Limits | None = None,
         shape: ShapeSettings | None = None,
         estops: tuple[str, ...] = (),
+        watchdogs: tuple[str, ...] = (),
         boot: int = 7,
         simulated: bool = True,
     ) -> None:
@@ -76,6 +77,7 @@ class Rig:
             shape=shape or ShapeSettings(),
             ceilings=ceilings or {},
             estops=estops,
+            watchdogs=watchdogs,
         )
         self.key = p256(boot)
         signers = {NODE: SIGNER.public_key()}
