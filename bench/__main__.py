@@ -24,6 +24,7 @@ BENCHES: Final[dict[str, str]] = {
     "relay": "our relay beside its peers, with the same two ends",
     "gate": "what the gate and the limits cost a command",
     "arm": "how the tip of a simulated arm follows a hand, and what an arm costs",
+    "record": "what recording costs the hand, what it misses, and what a kill loses",
     "demo": "what a whole node costs, and whether anything held its robot without cause",
     "wan": "how a robot follows a hand through a bad network",
     "hostile": "what an attacker costs the rightful hand",

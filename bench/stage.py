@@ -37,7 +37,7 @@ from teleop.node.processes import PROCESSES
 from teleop.robot.agent import RobotSettings
 from teleop.robot.fixture import ShapeSettings
 from teleop.robot.settings import RobotdSettings
-from teleop.settings import NativedSettings, SessiondSettings, SimdSettings
+from teleop.settings import NativedSettings, RecorddSettings, SessiondSettings, SimdSettings
 from transport.io import keys
 from transport.io.clock import Skew
 from transport.io.keys import Role
@@ -68,12 +68,16 @@ class Play(NamedTuple):
     script, scale : the hand's, and of its motion
     model : of the simulated arm, see `teleop.settings.SimdSettings`
     shape : the robot's shaping
+    tape : robot and relay write down what they are fed with
+    records : folder that a recorder copies it to; "" for no recorder
     """
 
     script: str = "figure8"
     scale: float = 0.2
     model: Literal["psm", "point"] = "point"
     shape: ShapeSettings = ShapeSettings()
+    tape: bool = True
+    records: str = ""
 
 
 PLAY = Play()
@@ -224,6 +228,8 @@ class Stage:
         console_port, robot_port, guard_port, session_port = free_ports(4)
         wiring = self.variant.wire(Place(self._keys, console_port, robot_port))
         relay = {"process": self._process("relayd", "relayd"), **wiring.relay}
+        if self.variant.ours:
+            relay["tape"] = self.play.tape
         # Some peers' clients give up at once when their router is not there yet.
         self._spawn("relayd", self.variant.module, relay)
         self._wait("relayd", lambda: readings.is_ready(self.run_dir, "relayd"))
@@ -261,6 +267,7 @@ class Stage:
             guard=guard,
             signers=(NODE,),
             store=str(store),
+            tape=self.play.tape,
         )
         simd = SimdSettings(
             process=self._process("simd", "simd"),
@@ -291,6 +298,11 @@ class Stage:
         )
         for name, settings in (("robotd", robotd), ("simd", simd), ("sessiond", sessiond)):
             self._spawn(name, TABLE[name].module, settings)
+        if self.play.records:
+            recordd = RecorddSettings(
+                process=self._process("recordd", "recordd"), folder=self.play.records
+            )
+            self._spawn("recordd", TABLE["recordd"].module, recordd)
         # A console that asks before its robot has introduced itself is told to come again later.
         for name in ("robotd", "simd", "sessiond"):
             self._wait(name, lambda name=name: readings.is_ready(self.run_dir, name))  # type: ignore[misc]
