@@ -18,7 +18,19 @@ from pathlib import Path
 from types import ModuleType
 from typing import Final, Protocol
 
-from teleop.cli import audit, bedside, check, console, demo, explain, keys, topics, up, watch
+from teleop.cli import (
+    audit,
+    bedside,
+    check,
+    console,
+    demo,
+    explain,
+    keys,
+    session,
+    topics,
+    up,
+    watch,
+)
 
 EXIT_ERROR: Final = 2
 PACKAGES: Final = ("teleop", "monitor", "safety", "transport")
@@ -41,6 +53,7 @@ COMMANDS: Final[tuple[Command, ...]] = (
     explain,
     keys,
     console,
+    session,
     audit,
 )
 

@@ -34,6 +34,10 @@ def add(commands: Commands) -> None:
     console.add_argument("--rate", type=rate_of, default=1000, metavar="HZ")
     console.add_argument("--seconds", type=float, default=0.0, help="0: until Ctrl-C")
     console.add_argument("--device", help="its device among the node's keys (console, or script)")
+    console.add_argument("--bed", default="", help="the bed that is meant, as bound at the robot")
+    console.add_argument(
+        "--wait", action="store_true", help="wait for a hand-over, as long as it takes"
+    )
     console.add_argument("--skew-seed", type=int, help="give it a clock of its own (tests)")
     console.add_argument("--json", type=Path, metavar="FILE", help="write what was measured")
     console.set_defaults(run=run)
@@ -54,6 +58,8 @@ def run(arguments: argparse.Namespace) -> int:
         arm=arguments.arm,
         rate_hz=arguments.rate,
         seconds=arguments.seconds,
+        bed=arguments.bed,
+        yields=arguments.wait,
         skew_seed=arguments.skew_seed,
     )
     return console(running_node(arguments.config, CONFIG), wish, arguments.json)

@@ -1,17 +1,21 @@
-"""`trocar keys`: make, list and revoke the devices' keys."""
+"""`trocar keys`: make, list, rotate and revoke the devices' keys."""
 
 from __future__ import annotations
 
 import argparse
 import json
 import sys
+import time
 
-from teleop.cli.words import Commands, add_config, add_json, config_of, print_table
+from teleop.cli.words import Commands, add_config, add_json, config_of, print_table, seconds_of
+
+#: Running processes take up new keys within a second.
+GRACE_S = 10.0
 
 
 def add(commands: Commands) -> None:
     """Describe the command and its acts."""
-    keys = commands.add_parser("keys", help="make, list and revoke devices' keys")
+    keys = commands.add_parser("keys", help="make, list, rotate and revoke devices' keys")
     acts = keys.add_subparsers(metavar="ACT", required=True)
     init = acts.add_parser("init", help="make what this node lacks: its devices, its robot's store")
     new = acts.add_parser("new", help="make a device")
@@ -21,11 +25,21 @@ def add(commands: Commands) -> None:
     add_json(listing, "JSON instead of a table")
     revoke = acts.add_parser("revoke", help="refuse a device from now on, everywhere")
     revoke.add_argument("name")
-    for act, run in ((init, _init), (new, _new), (listing, _list)):
+    rotate = acts.add_parser(
+        "rotate",
+        help="give devices new keys; sessions go on",
+        description="Give devices new keys: consoles, the session service, the signer of grants. "
+        "The old ones are let in until the grace is over. What listens on the path of commands "
+        "(relay, robot) is rotated while its node stands still.",
+    )
+    rotate.add_argument("name", nargs="?", help="one device (default: all that can be, here)")
+    rotate.add_argument(
+        "--grace", type=seconds_of, default=GRACE_S, metavar="S", help=f"({GRACE_S:g})"
+    )
+    every = (init, _init), (new, _new), (listing, _list), (rotate, _rotate), (revoke, _revoke)
+    for act, run in every:
         add_config(act)
         act.set_defaults(run=run)
-    add_config(revoke)
-    revoke.set_defaults(run=_revoke)
 
 
 def _init(arguments: argparse.Namespace) -> int:
@@ -65,6 +79,7 @@ def _list(arguments: argparse.Namespace) -> int:
             "role": str(device.role),
             "public_z85": device.public_z85,
             "created_utc": device.created_utc,
+            "retired": device.retired,
             "revoked": device.revoked,
         }
         for device in keys.list_devices(config_of(arguments).keys_dir)
@@ -85,6 +100,26 @@ def _revoke(arguments: argparse.Namespace) -> int:
     recorded = audit.note(config, "key_revoke", device.name, device.role)
     print(f"revoked {device.name} ({device.role}); running nodes refuse it at once")
     _tell_unless(recorded)
+    return 0
+
+
+def _rotate(arguments: argparse.Namespace) -> int:
+    from teleop.node import audit, rotation
+
+    config = config_of(arguments)
+    names = rotation.names(config, arguments.name)
+    recorded = True
+    for name in names:
+        device = rotation.rotate(config, name)
+        recorded &= audit.note(config, "key_rotate", name, device.role)
+        print(f"{name} ({device.role}) has a new key, {device.public_z85}", flush=True)
+    _tell_unless(recorded)
+    print(f"the old ones are let in for {arguments.grace:g} s more", flush=True)
+    try:
+        time.sleep(arguments.grace)
+    finally:
+        gone = sum(rotation.retire(config, name) for name in names)
+        print(f"revoked {gone} old")
     return 0
 
 

@@ -1,7 +1,8 @@
 """The native console's hot process: a hand's commands out at their times, states in.
 
 Nothing is drawn here. A screen is another process, which reads this one's board; and a keyboard is
-read there, where the terminal is: its keys come by a board as well.
+read there, where the terminal is: its keys come by a board as well. What a person says about who
+holds the robot comes by a local socket (0600).
 """
 
 from __future__ import annotations
@@ -14,25 +15,30 @@ from pathlib import Path
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
-from safety.grant import VOCABULARY
+from safety import grant, handover
+from safety.grant import Release
 from safety.profile import LADDERS, MS, Profile
 from safety.state import State
 from teleop.console.hand import Device
+from teleop.console.handover import ANSWER_NS_MAX as WORD_NS_MAX
+from teleop.console.handover import NOT_HELD, NOTHING, WORDS, has_passed_on, in_words, said
 from teleop.console.keyboard import KeyboardHand
 from teleop.console.ledger import SLICES, Entry
-from teleop.console.operator import Lost, Operator, Refused, Seen
+from teleop.console.operator import Lost, Operator, Refused, Seen, Stood
 from teleop.console.script import FEET, SCRIPTS, Person, foot_off
 from teleop.settings import NativedSettings
 from transport.io.dialogue import Caller
-from transport.io.keys import Keyring
-from transport.io.link import open_link
+from transport.io.keys import KeyFault, Keyring
+from transport.io.link import Link, open_link
 from transport.io.mapping import Mapping
 from transport.io.process import Runtime, main
+from transport.io.seqpacket import SeqpacketServer
 from transport.link.pacing import Pacer
 from transport.telemetry.board import Board
-from transport.wire.codec import Registry
+from transport.wire.codec import Registry, encode
 from transport.wire.errors import WireError
 from transport.wire.messages import Attach
+from transport.wire.messages import Refused as Said
 
 #: Two minutes at 1 kHz: a bench reads it once, after the run.
 FLIGHT = 1 << 17
@@ -74,7 +80,7 @@ LET_GO_NS = 50 * MS
 #: After the last command, what is still under way may come back for this long.
 SETTLE_NS = 300 * MS
 
-_REGISTRY = Registry(VOCABULARY)
+_REGISTRY = Registry(grant.VOCABULARY, handover.VOCABULARY)
 
 
 class Natived:
@@ -90,7 +96,9 @@ class Natived:
         self._dwell = tuple(board.histogram(name) for name in HISTOGRAMS[1:])
         self._sent = runtime.flight("sent", FIELDS, FLIGHT)
         self._acks = runtime.flight("ack", ACK_FIELDS, FLIGHT)
-        keyring = Keyring.load(settings.link.keys)
+        self._settings = settings
+        self._keyring = keyring = Keyring.load(settings.link.keys)
+        self._identity = keyring.identity(settings.link.identity)
         now_ns = self._clock.now_ns()
         self._operator = Operator(
             settings.operator,
@@ -107,32 +115,44 @@ class Natived:
         self._replace = not settings.yields
         self._yields = settings.yields
         self._reason = ""  # of the newest refusal
+        self._handed_over = False
+        self._word_ns: int | None = None  # when a person's word was passed on
         self._patience_ns = int(settings.patience_s * 1e9)
         self._give_up_ns = now_ns + self._patience_ns
         self._errors = [0, 0]
         self._holds = 0
         ladder = LADDERS[Profile(settings.operator.profile or Profile.NATIVE)]
-        attach = Attach(
+        self._attach = Attach(
             1,
             settings.operator.robot,
             ladder.hold_ns // 1000,
             ladder.max_loop_ns // 1000,
             False,
         )
-        self._link = runtime.keep(open_link(settings.link, attach, runtime, self._receive))
+        self._link = self._open_link()
+        self._fresh: Link | None = None  # with a new key, until the relay carries it
         self._session = runtime.keep(
             Caller(
                 runtime,
-                keyring.identity(settings.link.identity),
+                self._identity,
                 keyring.server(settings.session_server),
                 settings.session,
                 self._ask,
                 self._answered,
             )
         )
+        self._person = runtime.keep(
+            SeqpacketServer(
+                runtime.loop, runtime.path(f"{settings.process.name}.sock"), self._told, newest=True
+            )
+        )
         self._alarm = runtime.loop.alarm(self._slot)
         runtime.loop.every(COUNT_NS, self._tick)
         runtime.ready()
+
+    def _open_link(self) -> Link:
+        runtime = self._runtime
+        return runtime.keep(open_link(self._settings.link, self._attach, runtime, self._receive))
 
     def _open_device(self, settings: NativedSettings, now_ns: int) -> Device:
         """Take the hand that is wanted: a script, or the keys of a terminal."""
@@ -219,8 +239,9 @@ class Natived:
 
     def _receive(self) -> None:
         now_ns = self._clock.now_ns()
-        for part in self._link.receive():
-            self._operator.receive(part, now_ns)
+        for link in (self._link, self._fresh):
+            for part in link.receive() if link is not None else ():
+                self._operator.receive(part, now_ns)
         self._drain()
 
     def _drain(self) -> None:
@@ -232,6 +253,8 @@ class Natived:
                 self._holds += event.was_moving and event.state <= State.HOLD
                 self._gauges["state"].set(event.state)
                 self._gauges["cause"].set(event.cause)
+            elif isinstance(event, Lost) and self._handed_over and not self._yields:
+                self._runtime.stop()
             elif isinstance(event, Lost) and not self._released:
                 self._alarm.set(None)
                 self._replace = not (self._yields or event.taken)
@@ -240,6 +263,8 @@ class Natived:
                 self._give_up_ns = self._clock.now_ns() + self._patience_ns
             elif isinstance(event, Refused):
                 self._refused(event)
+            elif isinstance(event, Stood):
+                self._stood(event)
             event = self._operator.next_event()
 
     def _account(self, entry: Entry) -> None:
@@ -264,7 +289,70 @@ class Natived:
         self._gauges["refused"].set(1)
         self._runtime.stop(EXIT_REFUSED)
 
+    # Who holds the robot ---------------------------------------------------------------------
+
+    def _told(self, data: bytes) -> None:
+        """Pass on what a person says at another terminal."""
+        try:
+            message = WORDS.decode(data)
+        except WireError as error:
+            self._answer(str(error))
+            return
+        if isinstance(message, Release):
+            self._end_ns = min(self._end_ns, self._clock.now_ns() + LET_GO_NS)
+            self._answer("the robot is given back" if self._operator.is_granted else NOT_HELD)
+            return
+        word = said(self._operator, message)
+        if word is None:
+            self._answer(NOT_HELD)
+        elif self._session.send(word):
+            self._word_ns = self._clock.now_ns()
+        else:
+            self._answer("the session service cannot be reached")
+
+    def _answer(self, words: str) -> None:
+        self._word_ns = None
+        self._person.send(encode(Said(4, words[:200])))
+
+    def _stood(self, event: Stood) -> None:
+        """Tell people what has changed, and ask when it is our turn."""
+        standing, console = event.standing, self._settings.operator.console
+        sys.stderr.write(f"{in_words(standing)}\n")
+        self._answer(in_words(standing))
+        self._handed_over = has_passed_on(standing, console)
+        if standing.to == console and not self._operator.is_granted:
+            self._ask_at_ns = 0
+            self._ask()
+
+    # Keys --------------------------------------------------------------------------------------
+
+    def _keys_changed(self) -> None:
+        """Go over to new keys; what is in force goes on until the new is carried."""
+        settings, keyring = self._settings, self._keyring
+        try:
+            self._operator.trust({name: _public(keyring, name) for name in settings.signers})
+            identity = keyring.identity(settings.link.identity)
+            self._session.rekey(identity, keyring.server(settings.session_server))
+            if identity != self._identity:
+                self._identity = identity
+                if self._fresh is not None:
+                    self._fresh.close()
+                self._fresh = self._open_link()
+        except KeyFault as fault:  # revoked: whoever let us in will let us go
+            sys.stderr.write(f"{fault}\n")
+
+    def _change_links(self) -> None:
+        """Let go of the old link once the relay carries the new one."""
+        if self._fresh is not None and self._fresh.attached:
+            old, self._link, self._fresh = self._link, self._fresh, None
+            old.close()
+
     def _tick(self) -> None:
+        if self._keyring.refresh():
+            self._keys_changed()
+        self._change_links()
+        if self._word_ns is not None and self._clock.now_ns() - self._word_ns >= WORD_NS_MAX:
+            self._answer(NOTHING)
         self._ask()
         waits = not (self._operator.is_granted or self._released)
         if waits and self._clock.now_ns() >= self._give_up_ns:
@@ -302,7 +390,7 @@ class Natived:
 def _public(keyring: Keyring, name: str) -> Ed25519PublicKey:
     device = keyring.named(name)
     if device is None or not device.sign_public:
-        raise SystemExit(f"natived: signer {name!r} is not in {keyring.directory}")
+        raise KeyFault(f"signer {name!r} is not in {keyring.directory}, or cannot sign")
     return Ed25519PublicKey.from_public_bytes(bytes.fromhex(device.sign_public))
 
 

@@ -47,6 +47,7 @@ class Wish(NamedTuple):
     keyboard : a person's keys are the hand, not the script
     scale : instrument motion per hand motion
     arm : which of the robot's arms
+    bed : the bed that is meant, as it was bound at the robot
     seconds : of motion; 0 until stopped
     patience_s : how long it asks for the robot
     yields : never take the robot from another console
@@ -60,6 +61,7 @@ class Wish(NamedTuple):
     scale: float = 0.2
     arm: int = 0
     rate_hz: int = 1000
+    bed: str = ""
     seconds: float = 0.0
     patience_s: float = 10.0
     yields: bool = False
@@ -117,6 +119,7 @@ def console_slice(config: NodeConfig, wish: Wish, run_dir: str, keys: str = "") 
             role=Role.SURGEON if wish.keyboard else Role.SCRIPT,
             rate_hz=wish.rate_hz,
             scale=wish.scale,
+            bed=wish.bed,
         ),
         script=wish.script,
         keys=keys,
