@@ -88,8 +88,11 @@ def _play(
     _steer(row, ring, ideal - n, target_mhz, now_ns, counts)
     known = _known(row)
     given = min(n, known - row["played"])
-    for k in range(given):
-        out[k] = _sample(row, ring, taps, row["played"] + k, counts)
+    if row["width"] == 0:
+        _copy(row["base"] + row["played"], given, ring, out, counts)
+    else:
+        for k in range(given):
+            out[k] = _sample(row, ring, taps, row["played"] + k, counts)
     if given < n:
         counts[_WAIT] += 1
         patience = int(max(0, DELAY_NS - wait_ns) * (target_mhz / 1e12))
@@ -135,6 +138,23 @@ def _known(row: Any) -> int:
 
 
 @jit
+def _copy(
+    first: int,
+    n: int,
+    ring: NDArray[np.float32],
+    out: NDArray[np.float32],
+    counts: NDArray[np.int64],
+) -> None:
+    """Give the samples as they are: the rates are equal."""
+    for k in range(n):
+        value = ring[(first + k) & (RING - 1)]
+        if value == EMPTY:
+            counts[_GAP] += 1
+        else:
+            out[k] = value
+
+
+@jit
 def _sample(
     row: Any,
     ring: NDArray[np.float32],
@@ -145,12 +165,6 @@ def _sample(
     """Return output sample k, by the same arithmetic as `monitor.dsp.resample`."""
     up, width = row["up"], row["width"]
     number = row["base"] + k * row["down"] // up
-    if width == 0:
-        value = ring[number & (RING - 1)]
-        if value == EMPTY:
-            counts[_GAP] += 1
-            return math.nan
-        return float(value)
     phase = k * row["down"] % up
     nearest = number if 2 * phase < up else number + 1
     value = ring[nearest & (RING - 1)]

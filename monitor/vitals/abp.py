@@ -103,6 +103,7 @@ class Abp:
 
     RATE_HZ: ClassVar[float] = RATE_HZ
     SIGNALS: ClassVar[tuple[Signal, ...]] = (Signal.ABP,)
+    NEEDS_ALL: ClassVar[bool] = True
     METRICS: ClassVar[tuple[Metric, ...]] = (Metric.SYS, Metric.DIA, Metric.MEAN, Metric.PR_ART)
 
     def __init__(self, patients: int) -> None:

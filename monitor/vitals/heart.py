@@ -25,6 +25,7 @@ class Heart:
     """The sensor; see `monitor.vitals.seam.Sensor`."""
 
     RATE_HZ: ClassVar[float] = Ecg.RATE_HZ
+    NEEDS_ALL: ClassVar[bool] = False
     METRICS: ClassVar[tuple[Metric, ...]] = (Metric.HR,)
 
     def __init__(self, patients: int, leads: int = 3) -> None:

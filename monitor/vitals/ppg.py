@@ -83,6 +83,7 @@ class Ppg:
 
     RATE_HZ: ClassVar[float] = RATE_HZ
     SIGNALS: ClassVar[tuple[Signal, ...]] = (Signal.PLETH,)
+    NEEDS_ALL: ClassVar[bool] = True
     METRICS: ClassVar[tuple[Metric, ...]] = (Metric.PR, Metric.PI)
 
     def __init__(self, patients: int) -> None:

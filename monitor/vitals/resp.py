@@ -85,6 +85,7 @@ class Resp:
 
     RATE_HZ: ClassVar[float] = RATE_HZ
     SIGNALS: ClassVar[tuple[Signal, ...]] = (Signal.RESP,)
+    NEEDS_ALL: ClassVar[bool] = True
     METRICS: ClassVar[tuple[Metric, ...]] = (Metric.RR,)
 
     def __init__(self, patients: int) -> None:

@@ -51,6 +51,7 @@ class Sensor(Protocol):
     Attributes
     ----------
     RATE_HZ, SIGNALS : what it takes; signals are neighbours in the order of `Signal`
+    NEEDS_ALL : whether it says anything without one of them
     METRICS : what it gives
     values : (patients, metrics) float64 in the metrics' units, NaN where there is none
     quality : (patients,) float64, 0 to 1
@@ -63,6 +64,9 @@ class Sensor(Protocol):
     def SIGNALS(self) -> tuple[Signal, ...]: ...  # noqa: D102
     @property
     def METRICS(self) -> tuple[Metric, ...]: ...  # noqa: D102
+
+    @property
+    def NEEDS_ALL(self) -> bool: ...  # noqa: D102
 
     values: NDArray[np.float64]
     quality: NDArray[np.float64]

@@ -94,6 +94,7 @@ class SpO2:
 
     RATE_HZ: ClassVar[float] = RATE_HZ
     SIGNALS: ClassVar[tuple[Signal, ...]] = (Signal.PLETH, Signal.RED)
+    NEEDS_ALL: ClassVar[bool] = True
     METRICS: ClassVar[tuple[Metric, ...]] = (Metric.SPO2,)
 
     def __init__(self, patients: int, curve: str = "linear") -> None:
