@@ -11,7 +11,8 @@ HOLD       REARM   deadman up and aligned; after a latch also a clutch cycle
 
 None of them above the ceiling that stands (`Interlock.ceiling`), and no motion while the hand's
 device is silent. Everything else lowers. A HOLD is latched when silence reaches the ladder's
-third rung, when another cause lasted as long, or when it was not resumed within a second.
+third rung, when another cause lasted as long, or when it was not resumed within a second. And a
+press that has lasted for half an hour resumes nothing: its pedal may be stuck.
 
 Commands that are lost one by one climb no rung; of the last second's more than 5 % are DEGRADED
 until it is less than half of that. And DEGRADED is left at most once a second: a link on the edge
@@ -38,6 +39,8 @@ from transport.wire.vector import Setpoint
 FRESH_FRAMES = 50
 #: An unlatched HOLD that nobody resumed for this long is latched.
 RESUME_NS_MAX = 1000 * MS
+#: A press that has lasted for so long may be a pedal that is stuck.
+PRESS_NS_MAX = 1_800_000 * MS
 #: DEGRADED is not left again before so long after it was left.
 STEADY_NS_MIN = 1000 * MS
 #: Holes in the last second's commands, as a share of them, that are too many.
@@ -84,6 +87,7 @@ class Engagement:
         self._late = False  # commands arrive, but too old
         self._seen_up = False  # the deadman, since ARMED
         self._press_id = -1
+        self._pressed_ns = now_ns
         self._moving = False  # at the newest command
         self._hold_ns = 0
         self._clutches: dict[int, int] = {}  # arm -> clutch_id of its newest command
@@ -189,7 +193,7 @@ class Engagement:
             act = Act.ENGAGE_SLOWLY if slowly else Act.ENGAGE
             if self._interlock.permits(act):
                 self._seen_up = False
-                self._press_id = command.press_id
+                self._press_id, self._pressed_ns = command.press_id, now_ns
                 self._act(act, Cause.PRESSED, now_ns)
 
     def _while_held(
@@ -200,7 +204,8 @@ class Engagement:
         instrument: Instrument,
         now_ns: int,
     ) -> None:
-        if not held or command.press_id != self._press_id:
+        lasts = now_ns - self._pressed_ns >= PRESS_NS_MAX
+        if not held or lasts or command.press_id != self._press_id:
             self._unbroken = False
         permits = self._interlock.permits
         began = self._hold_clutches.get(command.arm, command.clutch_id)

@@ -7,6 +7,7 @@ import pytest
 from safety.messages import Flags
 from safety.profile import LADDERS, MS, Profile
 from safety.state import Cause, State
+from teleop.robot import engagement
 from tests.world.rig import Rig
 from transport.wire.vector import Setpoint
 
@@ -339,6 +340,23 @@ def test_a_press_that_changed_during_the_hold_does_not_resume():
     rig.hand["press_id"] += 1
     rig.run(50)
     assert rig.state is State.HOLD
+
+
+@pytest.mark.parametrize(("lasted_ms", "resumes"), [(199, True), (200, False)])
+def test_a_press_that_has_lasted_for_half_an_hour_does_not_resume(monkeypatch, lasted_ms, resumes):
+    """As if an hour had 400 ms."""
+    assert engagement.PRESS_NS_MAX == 30 * 60 * 1000 * MS
+    monkeypatch.setattr(engagement, "PRESS_NS_MAX", 200 * MS)
+    rig = Rig().to_engaged()
+    rig.run(lasted_ms - 41)
+    fall_silent(rig, 40)
+    rig.say()
+    assert (rig.state is State.DEGRADED) is resumes
+    rig.run(300)
+    assert (rig.state is State.HOLD) is not resumes
+    rig.release()
+    rig.run(1)
+    assert rig.state is State.ARMED, "by a hand that lets go"
 
 
 def test_a_deadman_that_was_up_in_one_frame_of_the_hold_rearms_instead():
