@@ -25,6 +25,8 @@ PACE_LEAD_S: Final = 0.05
 TURN_DEG_MAX: Final = 12.0
 """How far a patient's heart lies turned from the tables'."""
 SIZE_SPREAD: Final = 0.15
+AMPLIFIER_MV: Final = 0.003
+"""What every lead carries, root mean square: a heart that stands still is no cable that is off."""
 
 
 class Stream(IntEnum):
@@ -35,6 +37,7 @@ class Stream(IntEnum):
     BODY = 2
     NOISE = 3
     DEFECTS = 4
+    AMPLIFIER = 5
 
 
 _WAVY: Final = {
@@ -202,7 +205,8 @@ def _ecg(
     if not script.exact:
         dipole = _lies(stream(Stream.BODY)) @ dipole
     ecg = waves.project(dipole, leads)
-    return ecg + _heard(script, ecg, beats, rate_hz, stream(Stream.NOISE))
+    hiss = AMPLIFIER_MV * stream(Stream.AMPLIFIER).standard_normal(ecg.shape)
+    return ecg + _heard(script, ecg, beats, rate_hz, stream(Stream.NOISE)) + hiss
 
 
 def _lies(rng: np.random.Generator) -> NDArray[np.float64]:

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from monitor.sim.noise import factor, mixed, qrs_height
-from monitor.sim.patient import Episode, Heard, Patient, Script, make
+from monitor.sim.patient import AMPLIFIER_MV, Episode, Heard, Patient, Script, make
 from monitor.sim.pulses import Body
 from monitor.sim.scripts import IRREGULAR_BPM, REGULAR_BPM, SCRIPTS, STEP_AT_S, STEPS_BPM
 from monitor.sim.waves import LEADS, WAVES
@@ -43,7 +43,7 @@ def test_the_rate_of_sampling_moves_no_beat_and_no_wave():
     slow, fast = make(SHORT, 7), make(SHORT, 7, ecg_hz=500.0)
     assert fast.truth.beats.at_s.tobytes() == slow.truth.beats.at_s.tobytes()
     ectopic = slice(0, 20 * 250)  # fibrillation is drawn at the rate itself
-    assert np.allclose(fast.ecg[:, ::2][:, ectopic], slow.ecg[:, ectopic], atol=1e-6)
+    assert np.allclose(fast.ecg[:, ::2][:, ectopic], slow.ecg[:, ectopic], atol=12 * AMPLIFIER_MV)
 
 
 @pytest.mark.parametrize("name", SCRIPTS)
@@ -89,7 +89,7 @@ def test_a_step_takes_place_at_its_time(name: str):
 )
 def test_a_tachycardia_of_the_standard_is_as_high_as_it_should_be(name: str, height_mv: float):
     running = make(SCRIPTS[name], 1).ecg[0, 65 * 250 : 85 * 250]
-    assert np.ptp(running) == pytest.approx(height_mv, rel=0.005)
+    assert np.ptp(running) == pytest.approx(height_mv, rel=0.005, abs=9 * AMPLIFIER_MV)
 
 
 def test_a_tall_t_wave_is_1200_microvolts_beside_a_qrs_of_1000():
@@ -107,6 +107,12 @@ def test_a_heart_that_does_not_beat_has_no_pulse(name: str):
     assert np.ptp(patient.abp[standing]) < 5.0 < 20.0 < np.ptp(patient.abp[: 60 * 125])
     fibrillates = name == "ventricular-fibrillation"
     assert (np.ptp(patient.ecg[0, 65 * 250 : 85 * 250]) > 0.2) == fibrillates
+
+
+def test_a_heart_that_stands_still_is_no_cable_that_is_off():
+    standing = make(SCRIPTS["asystole"], 1).ecg[0, 62 * 250 : 90 * 250]
+    assert 0.0 < np.ptp(standing) < 0.03
+    assert np.ptp(make(SCRIPTS["zero"], 1).ecg[:, 41 * 250 : 54 * 250]) == 0.0
 
 
 def test_fibrillation_lies_between_2_and_9_hertz():
@@ -147,8 +153,8 @@ def test_pressure_and_light_are_as_the_body_says(systolic: float, diastolic: flo
     patient = make(script, 1)
     settled = patient.abp[10 * 125 :]
     pulse = systolic - diastolic
-    assert settled.min() == pytest.approx(diastolic, abs=0.06 * pulse)
-    assert settled.max() == pytest.approx(systolic, abs=0.06 * pulse)
+    assert settled.min() == pytest.approx(diastolic, abs=0.1 * pulse)
+    assert settled.max() == pytest.approx(systolic, abs=0.1 * pulse)
     ratio = (np.ptp(patient.red) / patient.red.mean()) / (
         np.ptp(patient.pleth) / patient.pleth.mean()
     )
@@ -165,7 +171,7 @@ def test_no_breath_is_taken_in_an_apnoea():
 
 def test_leads_are_projections_so_that_limb_leads_agree():
     patient = make(SHORT, 7, leads=tuple(LEADS))
-    assert np.linalg.matrix_rank(patient.ecg.astype(np.float64), tol=1e-2) == 3
+    assert np.linalg.matrix_rank(patient.ecg.astype(np.float64), tol=1.0) == 3
 
 
 def test_every_wave_lies_within_a_beat():
