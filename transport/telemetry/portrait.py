@@ -16,11 +16,12 @@ import msgspec
 
 PACKAGES: Final = frozenset({"teleop", "monitor", "safety", "transport"})
 #: A longer container is history, not state: it is known by its length.
-ITEMS_MAX: Final = 64
+ITEMS_MAX: Final = 40
 FIELDS_MAX: Final = 4096
 
 _I64_MIN, _U64_MAX = -(1 << 63), (1 << 64) - 1
-_PLAIN = (float, bool, bytes, str, type(None))
+#: Of these each value stands for itself; integers may be too large.
+_PLAIN = frozenset({float, bool, bytes, str, type(None)})
 _SEQUENCES = (tuple, list, deque)
 _CONTAINERS = (*_SEQUENCES, ValuesView)
 _ENCODE = msgspec.msgpack.Encoder().encode
@@ -77,35 +78,39 @@ class _Sitter:
     """A core whose portrait is being taken."""
 
     def __init__(self, leave_out: tuple[type, ...], unnamed: Collection[str]) -> None:
-        self.fields: list[Field] = []
-        self._leave_out = leave_out
+        self.fields: list[tuple[str, Any]] = []
+        self._leave_out = frozenset(leave_out)
         self._unnamed = unnamed
         self._seen: set[int] = set()
 
     def follow(self, prefix: str, thing: object) -> None:
         """Describe a part, and what it is made of; each but once."""
-        if id(thing) in self._seen or isinstance(thing, self._leave_out):
+        if id(thing) in self._seen or type(thing) in self._leave_out:
             return
         self._seen.add(id(thing))
+        fields, unnamed = self.fields, self._unnamed
         for name in _names(thing):
-            if name not in self._unnamed and len(self.fields) < FIELDS_MAX:
-                self._describe(prefix + name, getattr(thing, name, None))
+            if name in unnamed:
+                continue
+            value: Any = getattr(thing, name, None)
+            kind = type(value)
+            if kind in _PLAIN or (kind is int and _I64_MIN <= value <= _U64_MAX):  # nearly always
+                fields.append((prefix + name, value))
+            elif kind not in self._leave_out and len(fields) < FIELDS_MAX:
+                self._describe(prefix + name, value)
 
     def _describe(self, name: str, value: object) -> None:
-        if isinstance(value, self._leave_out):
-            return
         if _is_core(value):
             self.follow(f"{name}.", value)
             return
         items = value.values() if isinstance(value, dict) else value
-        parts = list(items) if isinstance(items, _CONTAINERS) else []
-        if parts and _is_core(parts[0]):
-            for number, part in enumerate(parts):
+        if isinstance(items, _CONTAINERS) and items and _is_core(next(iter(items))):
+            for number, part in enumerate(items):
                 self.follow(f"{name}{number}.", part)
             return
         plain = _plain(value)
         if plain is not NotImplemented:
-            self.fields.append(Field(name, plain))
+            self.fields.append((name, plain))
 
 
 def _names(thing: object) -> list[str]:
@@ -122,23 +127,35 @@ _SLOTS: dict[type, list[str]] = {}
 def _is_core(value: object) -> bool:
     """Tell whether this is an object of ours with parts, not a value."""
     kind = type(value)
-    if isinstance(value, (int, tuple, msgspec.Struct, type)) or callable(value):
-        return False
-    return kind.__module__.partition(".")[0] in PACKAGES
+    known = _CORES.get(kind)
+    if known is None:
+        is_value = issubclass(kind, (int, tuple, msgspec.Struct, type)) or callable(value)
+        is_ours = kind.__module__.partition(".")[0] in PACKAGES
+        known = _CORES[kind] = is_ours and not is_value
+    return known
+
+
+_CORES: dict[type, bool] = {}
 
 
 def _plain(value: object) -> Any:
-    if isinstance(value, int) and not isinstance(value, bool):
-        return int(value) if _I64_MIN <= value <= _U64_MAX else hex(value)
-    if isinstance(value, _PLAIN):
+    """Give what stands for a value, or NotImplemented when nothing does."""
+    if type(value) in _PLAIN:
         return value
+    if isinstance(value, int):
+        return int(value) if _I64_MIN <= value <= _U64_MAX else hex(value)
     if isinstance(value, msgspec.Struct):
         return _ENCODE(value)
     if isinstance(value, dict):
-        return _plain([*value.keys(), *value.values()])
+        return _plain((*value.keys(), *value.values()))
     if isinstance(value, _SEQUENCES):
-        if len(value) > ITEMS_MAX:
-            return f"{len(value)} items"
-        items = [_plain(item) for item in value]
-        return NotImplemented if any(item is NotImplemented for item in items) else items
+        return _plain_items(value)
     return NotImplemented
+
+
+def _plain_items(items: Collection[object]) -> Any:
+    """Give a short row of plain values as it is; of a history only how long it is."""
+    if len(items) > ITEMS_MAX:
+        return f"{len(items)} items"
+    plain = [item if type(item) in _PLAIN else _plain(item) for item in items]
+    return NotImplemented if any(item is NotImplemented for item in plain) else plain
