@@ -183,7 +183,7 @@ class Beat(Message, frozen=True):
     source : what kind of event (`monitor.vitals.events.Kind`)
     label : of a heart beat, its class (`monitor.vitals.events.Label`)
     quality : of the signal there, 0 worst to 100 best
-    value : of the event, in its kind's unit
+    value : of the event, in its kind's unit, or nil: it has none yet
     age_us : µs, from its fiducial point in the signal to this message
     """
 
@@ -195,7 +195,7 @@ class Beat(Message, frozen=True):
     source: U8
     label: U8
     quality: Percent
-    value: Value
+    value: Value | None
     age_us: U63
 
 

@@ -55,6 +55,7 @@ class Listener:
     on_message : called with the device and each message but Clock
     refused : called with the cause of each refusal, one of `CAUSES`
     rate_hz, burst : what one device may send
+    callers_max : devices that are remembered at a time
     """
 
     def __init__(
@@ -70,7 +71,9 @@ class Listener:
         *,
         rate_hz: int = RATE_HZ,
         burst: int = BURST,
+        callers_max: int = CALLERS_MAX,
     ) -> None:
+        self._callers_max = callers_max
         self._runtime = runtime
         self._keyring = keyring
         self._domain = domain
@@ -171,7 +174,7 @@ class Listener:
         if len(data) > MESSAGE_BYTES_MAX:
             return self._refused("oversized")
         if self._routes.get(device.name) != route:
-            if len(self._routes) >= CALLERS_MAX and device.name not in self._routes:
+            if len(self._routes) >= self._callers_max and device.name not in self._routes:
                 return self._refused("full")
             self._routes[device.name] = route
             self._on_caller(device)

@@ -55,6 +55,7 @@ class Role(enum.StrEnum):
     SCRIPT = "script"
     DRIVER = "driver"
     OBSERVER = "observer"
+    DEVICE = "device"
     ICU = "icu"
     BEDSIDE = "bedside"
     GUARD = "guard"
