@@ -62,6 +62,7 @@ class Cause(IntEnum):
     FORGERY = 34
     DEADMAN_STUCK = 35
     TOKEN_LOST = 36
+    BREAK_GLASS = 37
 
 
 #: The same for people: what a screen says behind the state's name.
@@ -103,4 +104,5 @@ WORDS: dict[Cause, str] = {
     Cause.FORGERY: "somebody without the session's key sends commands",
     Cause.DEADMAN_STUCK: "the deadman has been held since the start: release it",
     Cause.TOKEN_LOST: "a wired emergency stop is no longer heard",
+    Cause.BREAK_GLASS: "the bedside gives the robot to another console",
 }

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
-
-from safety.grant import Grant, GrantError, Role, verify
+from safety.grant import Grant, GrantError, Role
 from safety.messages import NO_SESSION
 from safety.profile import LADDERS, MS, Ladder, Profile
+from safety.signers import Signers
 from transport.wire.codec import Registry
 from transport.wire.errors import WireError
 
@@ -20,12 +17,13 @@ PERIOD_US_MIN, PERIOD_US_MAX = 250, 100_000
 def accept(
     data: bytes,
     *,
-    signers: Mapping[str, Ed25519PublicKey],
+    signers: Signers,
     robot: str,
     boot: bytes,
     epoch_max: int,
     limits: bytes,
     simulated: bool,
+    bed: str,
 ) -> Grant:
     """Decode a grant and check that this robot, in this boot, may act on it.
 
@@ -33,20 +31,15 @@ def accept(
     ------
     GrantError : the first thing that is wrong, in words
     """
-    try:
-        grant = _GRANTS.expect(data, Grant)
-    except WireError as error:
-        raise GrantError(str(error)) from None
-    signer = signers.get(grant.signer)
-    if signer is None:
-        raise GrantError(f"signer {grant.signer!r} is not pinned here")
-    verify(data, signer)
+    grant = signers.read(data)
     if grant.robot != robot:
         raise GrantError(f"it is for robot {grant.robot!r}, this is {robot!r}")
     if grant.boot != boot:
         raise GrantError("it is for an earlier boot of this robot")
     if grant.epoch <= epoch_max:
         raise GrantError(f"epoch {grant.epoch} is not above {epoch_max}")
+    if grant.bed != bed:
+        raise GrantError(f"it is for bed {grant.bed!r}, this robot stands at {bed or 'none'!r}")
     if grant.limits != limits:
         raise GrantError("it was made for other limits than this robot has loaded")
     if grant.role not in (Role.SURGEON, Role.SCRIPT):

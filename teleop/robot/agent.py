@@ -37,6 +37,7 @@ from safety.grant import (
     SessionKeys,
     boot_id,
 )
+from safety.handover import Vouch
 from safety.interlock import Act, Interlock, Transition
 from safety.limits import Limits
 from safety.messages import (
@@ -47,6 +48,7 @@ from safety.messages import (
 )
 from safety.profile import MS, Ladder
 from safety.secret import Seals
+from safety.signers import Signers, Succession
 from safety.state import Cause, State
 from safety.supervision import Burst
 from teleop.robot.acceptance import accept, ladder_of, session_of
@@ -160,7 +162,8 @@ class Agent:
     ) -> None:
         self.settings = settings
         self._seals = seals
-        self._signers = signers
+        self._signers = Signers(signers)
+        self.bed = self.patient = ""  # pseudonyms, as bound at the bedside
         self.robot_key = seals.point
         self.boot = boot_id(self.robot_key)
         self.epoch_max = epoch_max
@@ -239,6 +242,7 @@ class Agent:
                 epoch_max=self.epoch_max,
                 limits=self._limits_hash,
                 simulated=self.drive.is_simulated,
+                bed=self.bed,
             )
             keys = self._seals.open(data, grant.console_key)
         except GrantError as error:
@@ -256,6 +260,8 @@ class Agent:
 
     def receive_guard(self, source: str, message: Message, now_ns: int) -> bool:
         """Take a message of a guard whose key is bound to `source`; False if it may not send it."""
+        if isinstance(message, Succession):
+            return self._signers.follow(message)
         if isinstance(message, Revoke):
             session = self.gate.session
             if session is None or message.session != session.id:
@@ -304,6 +310,24 @@ class Agent:
             return False
         self._note(self.interlock.act(Act.RESET, Cause.BEDSIDE_RESET, now_ns))
         return True
+
+    def bind(self, bed: str, patient: str) -> bool:
+        """Take where the robot stands, and for whom; False while a session means another bed."""
+        if self.gate.session is not None and (bed, patient) != (self.bed, self.patient):
+            return False
+        self.bed, self.patient = bed, patient
+        self._announce()
+        return True
+
+    def vouch(self, console: str, now_ns: int) -> None:
+        """Hold, and have the session service hand this robot to `console` in its holder's stead."""
+        if self.interlock.state > State.HOLD:
+            self._hold(Cause.BREAK_GLASS, now_ns)
+        self._answer(Vouch(60, self.settings.name, self.boot, console))
+
+    def pin(self, signer: str, key: Ed25519PublicKey | None) -> None:
+        """Take a person's word about who signs grants; None: nobody of this name any more."""
+        self._signers.pin(signer, key)
 
     def persisted(self, record: Persist) -> None:
         """Note that a record is on disk; the grant of its epoch is then in force."""
@@ -385,7 +409,11 @@ class Agent:
     def introduction(self) -> Boot:
         """Say what the robot tells the session service about itself."""
         return self._voice.introduction(
-            self.gate.session, self.epoch_max, simulated=self.drive.is_simulated
+            self.gate.session,
+            self.epoch_max,
+            simulated=self.drive.is_simulated,
+            bed=self.bed,
+            patient=self.patient,
         )
 
     # Inside ------------------------------------------------------------------------------

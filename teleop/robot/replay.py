@@ -14,11 +14,12 @@ import msgspec
 
 from safety import driver, grant, messages
 from safety.gate import Verdict
+from safety.handover import Vouch
 from safety.interlock import Transition
 from safety.messages import TAG_BYTES, Command
 from safety.secret import Recalled
 from teleop.robot.agent import Agent, To
-from teleop.robot.tape import SECRETS, Boot, Drained, Fed, Kind
+from teleop.robot.tape import SECRETS, Boot, Drained, Fed, Kind, wake
 from transport.telemetry.portrait import portrait, unlike
 from transport.telemetry.replay import Replay
 from transport.telemetry.tape import Entry
@@ -28,7 +29,7 @@ from transport.wire.vector import SETPOINT_BYTES, unpack_setpoint
 
 _BOOT = msgspec.msgpack.Decoder(Boot)
 _DRAINED = msgspec.msgpack.Decoder(Drained)
-_SAID = Registry(driver.VOCABULARY, messages.VOCABULARY, grant.VOCABULARY)
+_SAID = Registry(driver.VOCABULARY, messages.VOCABULARY, grant.VOCABULARY, (Vouch,))
 #: A state under a session ends with its tag, as MessagePack writes 16 bytes.
 _TAGGED: Final = bytes((0xC4, TAG_BYTES))
 _WERE_TOLD: Final[dict[int, str]] = {
@@ -46,10 +47,17 @@ class RobotReplay(Replay):
         self._seals = Recalled(b"")
         self._agent: Agent
 
+    def can_begin(self, entry: Entry) -> bool:
+        """Tell whether this is a beginning: the boot, or a moment at which nobody held the robot."""
+        return entry.number == 1 or entry.kind == Kind.REST
+
     def begin(self, entry: Entry) -> None:
         """Make the agent."""
+        if entry.kind == Kind.REST:
+            self._agent = wake(entry.data, self._seals)
+            return
         boot = _BOOT.decode(entry.data)
-        self._seals = Recalled(boot.point)
+        self._seals.point = boot.point
         self._agent = boot.make(self._seals)
 
     def do(self, entry: Entry) -> None:
@@ -58,7 +66,7 @@ class RobotReplay(Replay):
             self._drain(self._agent, entry)
         elif entry.kind == Kind.SNAPSHOT:
             self._compare_portraits(self._agent, entry)
-        elif entry.kind != Kind.BOOT:
+        elif entry.kind not in (Kind.BOOT, Kind.REST):
             self._feed(self._agent, entry)
 
     def _feed(self, agent: Agent, entry: Entry) -> None:

@@ -19,6 +19,7 @@ from safety.gate import Verdict
 from safety.interlock import Transition
 from safety.profile import LADDERS, MS, Profile
 from safety.secret import Secret
+from safety.signers import Succession
 from safety.state import State
 from safety.store.file import Record, RobotStore, StoreError
 from safety.store.writer import Writer
@@ -67,7 +68,7 @@ CAUSES = (
 )
 HANDSHAKES = ("admitted", "unknown_key", "wrong_role", "unknown_domain", "not_curve")
 
-_GUARD = Registry(grant.VOCABULARY, (messages.Ceiling,))
+_GUARD = Registry(grant.VOCABULARY, (Succession,), (messages.Ceiling,))
 _BEDSIDE = Registry((messages.Bedside,))
 
 
@@ -81,6 +82,7 @@ class Robotd:
         self._commands = runtime.flight("command", COMMAND_FIELDS, FLIGHT)
         self._events = runtime.flight("event", EVENT_FIELDS, 1024)
         self._store = RobotStore(Path(settings.store))
+        self._signers = settings.signers
         self._keyring = keyring = Keyring.load(settings.keys)
         tape = runtime.tape(TAPE_BYTES) if settings.tape else None
         self._taped = self._boot(settings, keyring, tape)
@@ -148,6 +150,8 @@ class Robotd:
             self._refuse("forbidden")
         elif isinstance(message, grant.Grant):
             self._granted(device, message, data, now_ns)
+        elif isinstance(message, Succession):
+            self._feed(Kind.GUARD, data, device.name)  # an old one that is said again does no harm
         elif not self._feed(Kind.GUARD, data, device.name):
             self._refuse("session" if isinstance(message, grant.Revoke) else "forbidden")
         return self._drain()
@@ -221,7 +225,8 @@ class Robotd:
         self._drain()
 
     def _tick(self) -> None:
-        self._keyring.refresh()
+        if self._keyring.refresh():
+            self._keys_changed()
         self._feed(Kind.DEADLINE)
         self._runtime.pm_qos.hold(self._agent.gate.session is not None)
         self._count()
@@ -229,6 +234,16 @@ class Robotd:
         self._ticks += 1
         if self._ticks % PORTRAIT_TICKS == 0:
             self._taped.describe(self._clock.now_ns())
+
+    def _keys_changed(self) -> None:
+        """Say nothing to revoked callers, believe no revoked signer, follow who rotates."""
+        self._guard.forget_revoked()
+        for name in self._signers:
+            if self._keyring.named(name) is None:
+                self._agent.pin(name, None)
+            for old, new, proof in self._keyring.successions(name):
+                word = Succession(62, name, old, new, proof)
+                self._feed(Kind.GUARD, encode(word), name)
 
     def _handle(self, event: Transition | Persist) -> None:
         if isinstance(event, Persist):

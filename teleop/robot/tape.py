@@ -4,6 +4,7 @@
     SNAPSHOT      what it is like at this moment, to compare
     PART FORGED MEASURE GONE GRANT GUARD BEDSIDE STORED DEADLINE      what it was fed with
     DRAIN         that it was drained, and what came out
+    REST          all that it is, while nobody holds the robot: a replay may begin there too
 
 Rules
 -----
@@ -25,8 +26,10 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from safety import driver, grant, messages
 from safety.grant import SessionKeys
 from safety.secret import Recalled, Seals, Secret
+from safety.signers import Succession
 from safety.state import State
 from teleop.robot.agent import Agent, Outgoing, Persist, RobotSettings
+from transport.telemetry.freeze import ThawError, freeze, thaw
 from transport.telemetry.portrait import portrait
 from transport.telemetry.tape import Recorder
 from transport.wire.codec import Registry
@@ -36,11 +39,13 @@ from transport.wire.errors import WireError
 TAPE_BYTES: Final = 24 << 20
 #: Every so many snapshots it is said again what the agent is made of.
 BOOT_EACH: Final = 20
+#: The same for what it is at rest, whole: it costs a millisecond, and there nobody waits for it.
+REST_EACH: Final = 10
 #: What no snapshot shows.
 SECRETS: Final = (SessionKeys, Secret, Recalled)
 
 _MEASURES = Registry((driver.Measure,))
-_GUARD = Registry(grant.VOCABULARY, (messages.Event, messages.Ceiling))
+_GUARD = Registry(grant.VOCABULARY, (Succession,), (messages.Event, messages.Ceiling))
 _BEDSIDE = Registry((messages.Bedside,))
 
 
@@ -59,6 +64,7 @@ class Kind(IntEnum):
     BEDSIDE = 10
     STORED = 11
     DEADLINE = 12
+    REST = 13
 
 
 class Boot(msgspec.Struct, frozen=True, array_like=True):
@@ -106,7 +112,7 @@ class Fed(NamedTuple):
 
     Parameters
     ----------
-    kind : one of those above, but BOOT, SNAPSHOT and DRAIN
+    kind : one of those that an agent is fed with
     now_ns : when
     data : as it came; of STORED the record, encoded
     source : of what a guard says: whose key its connection has
@@ -212,6 +218,38 @@ class Taped:
             self._append(Kind.BOOT, now_ns, msgspec.msgpack.encode(self._boot))
         self._described += 1
         self._append(Kind.SNAPSHOT, now_ns, portrait(self.agent, SECRETS))
+        if self._described % REST_EACH == 0 and is_at_rest(self.agent):
+            self._append(Kind.REST, now_ns, freeze(self.agent, _name_of))
+
+
+def is_at_rest(agent: Agent) -> bool:
+    """Tell whether nobody holds the robot, and nothing is under way."""
+    idle = agent.gate.session is None and agent.interlock.state <= State.IDLE
+    return idle and not agent.has_output
+
+
+def wake(data: bytes, seals: Seals) -> Agent:
+    """Make the agent of what it was at rest.
+
+    Raises
+    ------
+    ThawError : it is no agent
+    """
+
+    def thing_of(name: object) -> object:
+        return Ed25519PublicKey.from_public_bytes(name) if isinstance(name, bytes) else seals
+
+    agent = thaw(data, thing_of)
+    if not isinstance(agent, Agent):
+        raise ThawError(f"a {type(agent).__name__} is no agent")
+    return agent
+
+
+def _name_of(thing: object) -> object:
+    """Name what does not belong on a tape as it is."""
+    if isinstance(thing, Secret | Recalled):
+        return "seals"
+    return thing.public_bytes_raw() if isinstance(thing, Ed25519PublicKey) else None
 
 
 _ENCODE = msgspec.msgpack.Encoder().encode

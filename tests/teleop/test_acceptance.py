@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from safety.grant import Grant, GrantError, Role, sign
 from safety.profile import LADDERS, MS, Profile
+from safety.signers import Signers
 from teleop.robot.acceptance import accept, ladder_of
 from tests.world.rig import NODE, ROBOT, SIGNER, STRANGER, Rig
 
@@ -15,12 +16,13 @@ LIMITS = Rig().settings.digest()
 
 def check(data, **changes):
     known = {
-        "signers": {NODE: SIGNER.public_key()},
+        "signers": Signers({NODE: SIGNER.public_key()}),
         "robot": ROBOT,
         "boot": BOOT,
         "epoch_max": 4,
         "limits": LIMITS,
         "simulated": True,
+        "bed": "",
     }
     return accept(data, **{**known, **changes})
 
@@ -57,6 +59,13 @@ def test_a_name_borrowed_from_a_pinned_signer_does_not_help():
         check(grant(key=STRANGER))
     with pytest.raises(GrantError, match="not pinned"):
         check(grant(key=STRANGER, signer="mallory"))
+
+
+@pytest.mark.parametrize(("meant", "stands"), [("or-3", ""), ("", "or-3"), ("or-4", "or-3")])
+def test_a_grant_for_another_bed_is_refused(meant, stands):
+    assert check(grant(bed=stands), bed=stands)
+    with pytest.raises(GrantError, match="it is for bed"):
+        check(grant(bed=meant), bed=stands)
 
 
 @pytest.mark.parametrize("period_us", [0, 1, 249, 100_001, 2**32 - 1])

@@ -13,18 +13,19 @@ from safety.grant import Acceptance, Boot, Release, Request, Role
 from safety.handover import Confirm, Offer, Vouch, Withdraw
 from safety.messages import Event
 from safety.seat import DEVICE_ROLE, Row
+from safety.signers import succeed
 from tests.world.disk import Disk
 from tests.world.process import Process
 from tests.world.rig import ROBOT
 from tests.world.wire import Wire
-from transport.wire.codec import Message, Registry
+from transport.wire.codec import Message, Registry, encode
 
 if TYPE_CHECKING:
     from tests.world.world import World
 
 _SESSION = Registry(grant.VOCABULARY, handover.VOCABULARY, (Event,))
 #: This service's device name, and the source of its ceilings.
-SOURCE = "session"
+SOURCE = "sessiond"
 
 
 class Kept(NamedTuple):
@@ -76,6 +77,13 @@ class Desk(Process):
     def revoke(self, console: str) -> None:
         """Note that this console's key is no longer valid."""
         self.post(lambda: self._out.extend(self.authority.revoked(console, self.now_ns())))
+
+    def rotate(self, key: Ed25519PrivateKey) -> None:
+        """Sign with another key from now on, which the old one names; the robot is told."""
+        word = succeed(self.node, self.signer, key.public_key())
+        self.signer = key
+        self.post(lambda: self.authority.sign_with(key))
+        self.post(lambda: self._out.append(Answer(ROBOT, encode(word))))
 
     def _judge(self, console: str, message: Message) -> None:
         world, authority, now_ns = self.world, self.authority, self.now_ns()

@@ -26,7 +26,7 @@ from teleop.console.script import SCRIPTS, Path
 from teleop.robot.agent import RobotSettings
 from tests.world.box import Box
 from tests.world.console import Console
-from tests.world.desk import Desk
+from tests.world.desk import SOURCE, Desk
 from tests.world.process import Process
 from tests.world.relay import RelayProcess
 from tests.world.rig import NODE, ROBOT, SIGNER
@@ -93,7 +93,7 @@ class World:
         settings = RobotSettings(
             name=ROBOT,
             arms=arms,
-            ceilings=ceilings or {},
+            ceilings={SOURCE: "none", **(ceilings or {})},
             limits=limits or Limits(),
             estops=wired,
         )
