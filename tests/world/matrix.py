@@ -364,16 +364,19 @@ ROWS: tuple[Row, ...] = (
     Row(
         38,
         "a hand-over while the arm moves",
-        "rule of states",
-        "HOLD first",
-        waits="hand-over",
+        "the authority's own ceiling; both consoles confirm",
+        "HOLD first, then a new epoch",
+        (most("HOLD", 20.0), most("epochs", 1.0, ""), none("commands of the old hand applied")),
+        authority.a_hand_over_while_the_arm_moves,
+        elsewhere="two consoles, real processes: tests/e2e/test_handover.py",
     ),
     Row(
         39,
         "break-glass",
-        "role and second factor",
+        "the bedside's word, and the new console's",
         "HOLD, a new epoch, audit, alarm",
-        waits="hand-over and audit",
+        (most("HOLD", 200.0), most("epochs", 1.0, ""), none("commands of the old hand applied")),
+        authority.the_bedside_breaks_the_glass,
     ),
     Row(
         40,
@@ -421,9 +424,11 @@ ROWS: tuple[Row, ...] = (
     Row(
         45,
         "keys are rotated in a session",
-        "second listener",
+        "the old key names the new one; a second link before the first is let go",
         "no gap",
-        waits="rotation of keys",
+        (none("commands lost"), none("grants of the old key accepted")),
+        authority.keys_are_rotated_in_a_session,
+        elsewhere="keys of consoles and of the session service: tests/e2e/test_handover.py",
     ),
     Row(
         46,

@@ -11,6 +11,7 @@ from safety.interlock import Transition
 from safety.messages import Bedside, Ceiling, Event
 from safety.profile import MS
 from safety.secret import Secret
+from safety.signers import Succession
 from safety.state import State
 from teleop.robot.agent import Judged, Outgoing, Persist, RobotSettings, To
 from teleop.robot.tape import Fed, Kind, Taped
@@ -25,7 +26,7 @@ from transport.wire.codec import Registry, encode
 if TYPE_CHECKING:
     from tests.world.world import World
 
-_GUARD = Registry(VOCABULARY, (Event, Ceiling))
+_GUARD = Registry(VOCABULARY, (Event, Ceiling, Succession))
 _DESCRIBE_NS = 500 * MS
 
 
@@ -63,7 +64,7 @@ class Robot(Process):
     @property
     def trace(self) -> list[Fed]:
         """What arrived since the boot: all that the agent was fed with but its own deadlines."""
-        own = (Kind.BOOT, Kind.SNAPSHOT, Kind.DRAIN, Kind.DEADLINE)
+        own = (Kind.BOOT, Kind.SNAPSHOT, Kind.DRAIN, Kind.DEADLINE, Kind.REST)
         entries = (e for e in self.reels[-1].entries if e.kind not in own)
         return [Fed.of(entry.kind, entry.t_ns, entry.data) for entry in entries]
 
@@ -139,6 +140,12 @@ class Robot(Process):
         done = self._feed(Kind.BEDSIDE, encode(message))
         self.drain()
         return done
+
+    def vouch(self, console: str) -> None:
+        """Have the team at the robot hand it to another console."""
+        self.take()
+        self.agent.vouch(console, self.now_ns())
+        self.drain()
 
     def _feed(self, kind: Kind, data: bytes = b"", source: str = "") -> bool:
         return self.taped.feed(Fed(kind, self.now_ns(), data, source))

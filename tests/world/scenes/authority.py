@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import msgspec
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from safety.authority import Authority
 from safety.gate import Verdict
@@ -12,6 +13,7 @@ from safety.grant import Role
 from safety.messages import NO_SESSION
 from safety.profile import MS
 from safety.state import State
+from tests.world.console import Console
 from tests.world.rig import ROBOT
 from tests.world.story import Story
 from tests.world.world import World
@@ -62,6 +64,89 @@ def two_services_both_believe(seed: int) -> Found:
     refused = world.count(Verdict.UNKNOWN_SESSION)
     assert refused > 0
     return (float(sum(r.applied for r in late) - theirs),)
+
+
+def a_hand_over_while_the_arm_moves(seed: int) -> Found:
+    """Row 38."""
+    story, other = _two_surgeons(seed)
+    world, first = story.world, story.console
+    epoch = world.robot.agent.epoch_max
+    first.offer("surgeon2")
+    story.run(50)
+    assert story.why(State.HOLD) == "CEILING"
+    took_ms = story.after_ms(State.HOLD)
+    other.ask()
+    world.until(lambda: other.refusals)
+    assert "has not confirmed" in other.refusals[0]
+    first.confirm()
+    other.confirm()
+    story.run(10)
+    return took_ms, *_passes_on(story, other, epoch)
+
+
+def the_bedside_breaks_the_glass(seed: int) -> Found:
+    """Row 39: the robot holds before the session service has heard a word."""
+    story, other = _two_surgeons(seed)
+    world = story.world
+    epoch = world.robot.agent.epoch_max
+    world.robot.vouch("surgeon2")
+    assert story.why(State.HOLD) == "BREAK_GLASS"
+    took_ms = story.after_ms(State.HOLD)
+    world.until(lambda: other.standings)
+    told = [standing.why for standing in story.console.standings]
+    assert told == [f"the bedside gives {ROBOT} to surgeon2"], "its holder is told"
+    other.confirm()
+    story.run(10)
+    found = _passes_on(story, other, epoch)
+    acts = [done.act for done in world.desks[0].done]
+    assert acts[-5:] == ["break_glass", "confirm", "request", "grant", "handover"]
+    return took_ms, *found
+
+
+def keys_are_rotated_in_a_session(seed: int) -> Found:
+    """Row 45: the signer's key; what is refused of the old one is counted beside it."""
+    story = Story(seed)
+    world, desk = story.world, story.world.desks[0]
+    before, fresh = desk.signer, Ed25519PrivateKey.from_private_bytes(bytes(range(2, 34)))
+    epoch = world.robot.agent.epoch_max
+    desk.rotate(fresh)
+    story.run(200)
+    assert not story.falls()
+    lost = float(story.console.operator.tally.lost)
+    desk.authority.sign_with(before)
+    story.console.ask()
+    world.until(lambda: story.console.refusals)
+    assert "signature" in story.console.refusals[-1]
+    believed = float(world.robot.agent.epoch_max != epoch)
+    desk.authority.sign_with(fresh)
+    story.console.operator.trust({desk.node: fresh.public_key()})
+    story.replace()
+    return lost, believed
+
+
+def _two_surgeons(seed: int) -> tuple[Story, Console]:
+    """One moves the robot, and another is there."""
+    story = Story(seed, role=Role.SURGEON)
+    story.console.asks_again = False
+    other = story.world.add_console("surgeon2", role=Role.SURGEON)
+    story.run(10)
+    story.mark()
+    return story, other
+
+
+def _passes_on(story: Story, other: Console, epoch: int) -> tuple[float, float]:
+    """Grant the other one, and see it move; count epochs, and what the first one moved since."""
+    world, first = story.world, story.console
+    held_ns = next(t.t_ns for t in world.robot.transitions if t.new is State.HOLD)
+    other.ask()
+    world.until(lambda: world.state is State.ENGAGED)
+    world.run(300)
+    assert world.authority.holders[ROBOT].console == "surgeon2"
+    late = [r for r in world.robot.records if r.applied and r.t_ns > held_ns]
+    theirs = sum(r.seq in other.sent for r in late)
+    assert theirs > 0
+    assert first.lost == 1, "the first one sees that the robot has another session"
+    return float(world.robot.agent.epoch_max - epoch), float(len(late) - theirs)
 
 
 def other_limits_were_granted(seed: int) -> Found:
