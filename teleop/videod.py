@@ -109,8 +109,8 @@ class Videod:
         if len(self._fanout) and self._skip == 0:
             self._encoder.put(Picture(shot.pixels, shot.frame_id, shot.captured_ns))
         else:  # what nobody waits for stands nowhere still
-            self._fresh.passed(Stage.ENCODER, shot.frame_id, now_ns)
-            self._fresh.passed(Stage.SENDER, shot.frame_id, now_ns)
+            for stage in (Stage.ENCODER, Stage.SENDER, Stage.VIEWER):
+                self._fresh.passed(stage, shot.frame_id, now_ns)
 
     def _encoded(self, sent: Sent, took_ns: int) -> None:
         now_ns = self._clock.now_ns()

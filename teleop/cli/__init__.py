@@ -27,6 +27,7 @@ from teleop.cli import (
     explain,
     feed,
     keys,
+    ports,
     session,
     topics,
     up,
@@ -57,6 +58,7 @@ COMMANDS: Final[tuple[Command, ...]] = (
     console,
     session,
     audit,
+    ports,
 )
 
 

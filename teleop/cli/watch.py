@@ -1,4 +1,4 @@
-"""`trocar watch`: what the node's robots say of themselves."""
+"""`trocar watch`: what the node's robots say of themselves, or its camera's picture."""
 
 from __future__ import annotations
 
@@ -12,10 +12,12 @@ def add(commands: Commands) -> None:
     """Describe the command."""
     watch = commands.add_parser(
         "watch",
-        help="show what the node's robots say of themselves, by CRTK's names",
-        description="Show what the robots of the running node say of themselves. It needs no key, "
-        "and is unverified: an observer cannot check the seal.",
+        help="show what the node's robots say, by CRTK's names, or how its video arrives",
+        description="Show what the robots of the running node say of themselves (it needs no key, "
+        "and is unverified: an observer cannot check the seal), or how old its camera's picture "
+        "is when it can be shown here.",
     )
+    watch.add_argument("what", nargs="?", choices=("robots", "video"), default="robots")
     watch.add_argument("--config", type=Path, help="the node's node.toml (default: the running)")
     watch.add_argument("--robot", metavar="R", help="this robot alone (default: all)")
     add_json(watch, "an object for each arm and look, with CRTK's names")
@@ -23,12 +25,20 @@ def add(commands: Commands) -> None:
     watch.add_argument(
         "--seconds", type=seconds_of, default=0.0, metavar="S", help="from the first state on"
     )
+    watch.add_argument("--save", type=Path, metavar="PNG", help="video: keep the last picture")
     watch.set_defaults(run=run)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Run the command."""
     from teleop.node.console import running_node
+
+    if arguments.what == "video":
+        from teleop.node import video
+
+        config = running_node(arguments.config, CONFIG)
+        return video.watch(config, arguments.seconds, as_json=arguments.json, save=arguments.save)
+
     from teleop.node.watch import Wish, watch
 
     wish = Wish(arguments.robot, arguments.rate, arguments.seconds, arguments.json)

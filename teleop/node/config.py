@@ -99,6 +99,15 @@ class Session(Section, frozen=True, kw_only=True):
     listen: Tcp = "tcp://127.0.0.1:7413"
 
 
+class Watchdog(Section, frozen=True, kw_only=True):
+    """Who ends what hangs, and tells the robot."""
+
+    identity: Annotated[
+        str,
+        Meta(pattern=r"^([a-z0-9][a-z0-9._-]{0,31})?$", description='a name, or "" for none'),
+    ] = "watchdog"
+
+
 class Robot(Section, frozen=True, kw_only=True):
     """The robot's side."""
 
@@ -142,6 +151,32 @@ class Endoscope(Section, frozen=True, kw_only=True):
     strip: bool = False
 
 
+class Video(Section, frozen=True, kw_only=True):
+    """The camera whose picture is sent to who watches."""
+
+    camera: Annotated[
+        str,
+        Meta(
+            pattern=r"^([A-Za-z_]\w*(\.[A-Za-z_]\w*)*)?$",
+            description='a kind of camera, "transport.io.cameras.ring", or "" for none',
+        ),
+    ] = ""
+    url: str = "endoscope"
+    width: Annotated[int, Meta(ge=16, le=4096, multiple_of=2, description="even, 16 to 4096")] = (
+        1280
+    )
+    height: Annotated[int, Meta(ge=16, le=4096, multiple_of=2, description="even, 16 to 4096")] = (
+        720
+    )
+    rate_hz: Annotated[int, Meta(ge=1, le=240, description="pictures a second, 1 to 240")] = 30
+    bit_rate: Annotated[int, Meta(ge=200_000, le=50_000_000, description="bit/s")] = 4_000_000
+    addresses: Annotated[tuple[str, ...], Meta(max_length=8, description="local addresses")] = ()
+    udp_ports: Annotated[
+        tuple[int, int], Meta(description="the first and the last UDP port, or [0, 0] for any")
+    ] = (7420, 7439)
+    public: str = ""
+
+
 class Metrics(Section, frozen=True, kw_only=True):
     """Numbers for the hospital's monitoring."""
 
@@ -168,10 +203,12 @@ class NodeConfig(Section, frozen=True, kw_only=True):
     node: Node = Node()
     relay: Relay = Relay()
     session: Session = Session()
+    watchdog: Watchdog = Watchdog()
     robot: Robot = Robot()
     sim: Sim = Sim()
     endoscope: Endoscope = Endoscope()
     record: Record = Record()
+    video: Video = Video()
     metrics: Metrics = Metrics()
     audit: Audit = Audit()
 
@@ -305,14 +342,21 @@ def _same_device(config: NodeConfig) -> str:
         config.relay.identity,
         config.session.identity,
         config.session.signer,
+        config.watchdog.identity,
         config.robot.name,
     )
     return next((repr(name) for name in devices if devices.count(name) > 1), "")
 
 
 def _two_policies(config: NodeConfig) -> str:
-    both = [name for name in config.robot.estops if name in config.robot.ceilings]
+    robot = config.robot
+    both = [name for name in robot.estops if name in robot.ceilings]
     return f"{both[0]!r} in both" if both else ""
+
+
+def _watchdogs_policy(config: NodeConfig) -> str:
+    name, robot = config.watchdog.identity, config.robot
+    return repr(name) if name in (*robot.ceilings, *robot.estops) else ""
 
 
 def _simulator_elsewhere(config: NodeConfig) -> str:
@@ -325,15 +369,23 @@ def _no_room(config: NodeConfig) -> str:
     return f"{record.total_mb} MB" if 0 < record.total_mb < 3 * record.file_mb else ""
 
 
+def _no_range(config: NodeConfig) -> str:
+    first, last = config.video.udp_ports
+    is_range = 0 < first <= last <= 65535 or first == last == 0
+    return "" if is_range else f"{first} to {last}"
+
+
 CHECKS: Final = (
     *(
         Check(key, "a port up to 65535", partial(_high_port, endpoint))
         for key, endpoint in {**LISTENERS, "relay.datagram": _DATAGRAM}.items()
     ),
     *(Check(key, "a port of its own", partial(_twice, key)) for key in LISTENERS),
-    Check("robot.name", "no device name of relay, session or signer", _same_device),
+    Check("robot.name", "no device name of relay, session, signer or watchdog", _same_device),
     Check("robot.estops", "sources that robot.ceilings does not name", _two_policies),
+    Check("watchdog.identity", "no source of robot.ceilings or robot.estops", _watchdogs_policy),
     Check("robot.driver_listen", '"unix" for the simulator', _simulator_elsewhere),
     Check("record.total_mb", "0, or room for three files", _no_room),
+    Check("video.udp_ports", "a first port not above the last, up to 65535", _no_range),
     Check("metrics.listen", "a loopback address, because the page asks no key", _beyond_loopback),
 )

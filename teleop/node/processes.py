@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from enum import IntEnum
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
 if TYPE_CHECKING:
     from teleop.node.config import NodeConfig
@@ -20,6 +20,29 @@ class Restart(IntEnum):
 
     NEVER = 0
     ALWAYS = 1
+
+
+class Watch(NamedTuple):
+    """How a process is watched, by the watchdog; the watchdog itself, by noded.
+
+    Parameters
+    ----------
+    hang_ms : without a beat for so long it is hung, and ended
+    floor : what a robot may do at most while it is down: "none", "degraded" or "hold"
+    """
+
+    hang_ms: int
+    floor: Literal["none", "degraded", "hold"] = "none"
+
+
+#: A relay that stands still is a path that is lost: it is ended within 21 ms.
+RELAY: Final = Watch(20, "hold")
+#: To end a robot's side or its driver ends the session: drives brake by themselves before, 30 ms
+#: after the last word.
+ROBOT: Final = Watch(50)
+#: What is on nobody's path may think.
+SERVICE: Final = Watch(1000)
+SIDECAR: Final = Watch(5000)
 
 
 class Process(NamedTuple):
@@ -34,6 +57,7 @@ class Process(NamedTuple):
     restart : what follows when it ends by itself
     when : whether a node that is configured so runs it
     kernels : module whose `warm()` compiles what it needs, "" for none
+    watch : how it is watched
     """
 
     name: str
@@ -43,11 +67,17 @@ class Process(NamedTuple):
     restart: Restart
     when: Callable[[NodeConfig], bool]
     kernels: str = ""
+    watch: Watch = SIDECAR
 
 
 def always(_: NodeConfig) -> bool:
     """Run it on every node."""
     return True
+
+
+def watchdog_is_wanted(config: NodeConfig) -> bool:
+    """Run it when there is a key that it may speak with."""
+    return config.watchdog.identity != ""
 
 
 def driver_is_simulated(config: NodeConfig) -> bool:
@@ -71,7 +101,14 @@ def records_are_wanted(config: NodeConfig) -> bool:
     return config.record.total_mb > 0
 
 
+def video_is_wanted(config: NodeConfig) -> bool:
+    """Run it when there is a camera."""
+    return config.video.camera != ""
+
+
 SIMULATOR: Final = "teleop.sim.simd"
+
+WATCHDOG: Final = "watchdogd"
 
 SHAPE: Final = "teleop.robot.shape"
 PICTURE: Final = "teleop.sim.endoscope.renderer"
@@ -79,12 +116,17 @@ PICTURE: Final = "teleop.sim.endoscope.renderer"
 # fmt: off
 PROCESSES: Final = (
     #       name          module                   fifo nice  restart         when
-    Process("robotd",     "teleop.robot.robotd",     60,  0,  Restart.ALWAYS, always, SHAPE),
-    Process("relayd",     "teleop.relayd",           55,  0,  Restart.ALWAYS, always),
+    Process(WATCHDOG,     "safety.watchdogd",        70,  0,  Restart.ALWAYS, watchdog_is_wanted,
+            watch=SERVICE),
+    Process("robotd",     "teleop.robot.robotd",     60,  0,  Restart.ALWAYS, always, SHAPE,
+            ROBOT),
+    Process("relayd",     "teleop.relayd",           55,  0,  Restart.ALWAYS, always, watch=RELAY),
     Process("simd",       SIMULATOR,                 50,  0,  Restart.ALWAYS, driver_is_simulated,
-            SIMULATOR),
-    Process("sessiond",   "teleop.session.sessiond",  0, -5,  Restart.ALWAYS, always),
+            SIMULATOR, ROBOT),
+    Process("sessiond",   "teleop.session.sessiond",  0, -5,  Restart.ALWAYS, always,
+            watch=SERVICE),
     Process("recordd",    "teleop.record.recordd",    0,  4,  Restart.ALWAYS, records_are_wanted),
+    Process("videod",     "teleop.videod",            0,  3,  Restart.ALWAYS, video_is_wanted),
     Process("endoscoped", "teleop.sim.endoscoped",    0,  5,  Restart.ALWAYS,
             endoscope_is_simulated, PICTURE),
     Process("webd",       "teleop.webd",              0, 10,  Restart.ALWAYS, metrics_are_wanted),
@@ -93,3 +135,23 @@ PROCESSES: Final = (
 
 #: A native console is a surgeon's, not the node's: `trocar console` runs it, at this priority.
 CONSOLE: Final = Process("natived", "teleop.console.natived", 45, 0, Restart.NEVER, always)
+
+
+class Counts(NamedTuple):
+    """How a topic of the catalogue is watched: by which counters its ends say what flowed.
+
+    Parameters
+    ----------
+    sent, arrived : families of counters on the boards of its source and its sink
+    floor : what a robot may do at most while too little arrives
+    """
+
+    sent: str
+    arrived: str
+    floor: Literal["none", "degraded", "hold"] = "degraded"
+
+
+#: By topic. What a console and a robot see for themselves, sooner, needs no third to see it.
+FLOWS: Final = {
+    "forward": Counts('relay_total{verdict="forwarded"}', "gate_total{"),
+}

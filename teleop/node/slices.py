@@ -13,10 +13,12 @@ from typing import Final, NamedTuple
 import msgspec
 
 from safety.grant import Role
+from safety.settings import WatchdogdSettings
+from safety.watchdog import Flow, Watched
 from teleop.console.operator import OperatorSettings
 from teleop.node import audit
 from teleop.node.config import NodeConfig
-from teleop.node.processes import CONSOLE, PROCESSES, Process
+from teleop.node.processes import CONSOLE, FLOWS, PROCESSES, WATCHDOG, Process
 from teleop.robot.agent import RobotSettings
 from teleop.robot.settings import RobotdSettings
 from teleop.settings import (
@@ -26,8 +28,11 @@ from teleop.settings import (
     RelaydSettings,
     SessiondSettings,
     SimdSettings,
+    VideodSettings,
     WebdSettings,
 )
+from teleop.topics import TOPICS
+from transport.io.camera import CameraSettings
 from transport.io.hub import HubSettings
 from transport.io.link import LinkSettings
 from transport.io.process import ProcessSettings
@@ -186,6 +191,7 @@ def _robotd(config: NodeConfig, process: ProcessSettings) -> RobotdSettings:
             # A hand-over begins with a HOLD by the session service; its silence ends no session.
             ceilings={config.session.identity: "none", **robot.ceilings},
             estops=robot.estops,
+            watchdogs=(config.watchdog.identity,) if config.watchdog.identity else (),
         ),
         links=(_link(config, robot.link, config.relay.robot, robot.name),),
         keys=str(config.keys_dir),
@@ -195,6 +201,32 @@ def _robotd(config: NodeConfig, process: ProcessSettings) -> RobotdSettings:
         store=str(store_path(config)),
         driver=robot.driver_listen,
         tape=config.record.total_mb > 0,
+    )
+
+
+def _watchdogd(config: NodeConfig, process: ProcessSettings) -> WatchdogdSettings:
+    watched = [row for row in rows(config) if row.name != process.name]
+    topics = {topic.name: topic for topic in TOPICS}
+    return WatchdogdSettings(
+        process=process,
+        keys=str(config.keys_dir),
+        identity=config.watchdog.identity,
+        robots={config.robot.name: reachable(config.robot.guard)},
+        processes=tuple(
+            Watched(name=row.name, fifo=row.fifo, hang_ms=row.watch.hang_ms, floor=row.watch.floor)
+            for row in watched
+        ),
+        flows=tuple(
+            Flow(
+                topic=name,
+                source=topics[name].source,
+                sink=topics[name].sink,
+                sent=counts.sent,
+                arrived=counts.arrived,
+                floor=counts.floor,
+            )
+            for name, counts in FLOWS.items()
+        ),
     )
 
 
@@ -245,6 +277,26 @@ def _recordd(config: NodeConfig, process: ProcessSettings) -> RecorddSettings:
     )
 
 
+def _videod(config: NodeConfig, process: ProcessSettings) -> VideodSettings:
+    video = config.video
+    first, last = video.udp_ports
+    return VideodSettings(
+        process=process,
+        camera=CameraSettings(
+            module=video.camera,
+            url=video.url,
+            width=video.width,
+            height=video.height,
+            rate_hz=video.rate_hz,
+        ),
+        bit_rate=video.bit_rate,
+        addresses=video.addresses,
+        port_first=first,
+        port_last=last,
+        public=video.public,
+    )
+
+
 def _webd(config: NodeConfig, process: ProcessSettings) -> WebdSettings:
     return WebdSettings(process=process, listen=config.metrics.listen)
 
@@ -260,11 +312,13 @@ def _link(config: NodeConfig, module: str, endpoint: str, identity: str) -> Link
 
 
 SLICES: Final[dict[str, Callable[[NodeConfig, ProcessSettings], msgspec.Struct]]] = {
+    WATCHDOG: _watchdogd,
     "robotd": _robotd,
     "relayd": _relayd,
     "simd": _simd,
     "sessiond": _sessiond,
     "endoscoped": _endoscoped,
     "recordd": _recordd,
+    "videod": _videod,
     "webd": _webd,
 }

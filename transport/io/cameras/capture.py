@@ -87,7 +87,7 @@ class Capture:
         with _opened(self._settings) as container:
             stream: Any = container.streams.video[0]
             stream.thread_type = "SLICE"
-            is_file = not self._settings.url.startswith((_V4L2, "rtsp://", "udp://", "tcp://"))
+            is_file = not _is_live(self._settings.url)
             began_s: float | None = None
             for frame in container.decode(stream):
                 if self._closing.is_set():
@@ -113,4 +113,10 @@ def _opened(settings: CameraSettings) -> Any:
         size = f"{settings.width}x{settings.height}"
         options = {"video_size": size, "framerate": str(settings.rate_hz)}
         return av.open(settings.url, format="v4l2", options=options, timeout=PAUSE_S_MAX)
-    return av.open(settings.url, options=_LIVE, timeout=PAUSE_S_MAX)
+    # FFmpeg shows nothing at all of a short file that it is told not to buffer.
+    options = _LIVE if _is_live(settings.url) else {}
+    return av.open(settings.url, options=options, timeout=PAUSE_S_MAX)
+
+
+def _is_live(url: str) -> bool:
+    return url.startswith((_V4L2, "rtsp://", "udp://", "tcp://"))

@@ -74,7 +74,12 @@ class Viewer:
         self._on_seen = on_seen
         self._loop = asyncio.get_running_loop()
         self._connection = peer.connection()
-        self._receiver: PictureReceiver | None = None
+        # First the picture, then the words beside it: aiortc never connects the other way round.
+        transceiver = self._connection.addTransceiver("video", direction="recvonly")
+        transceiver.setCodecPreferences(peer.h264())
+        receiver: Any = transceiver.receiver
+        assert isinstance(receiver, PictureReceiver)
+        receiver.on_picture = self._came
         self._channel: RTCDataChannel = self._connection.createDataChannel(
             LABEL, ordered=False, maxRetransmits=0
         )
@@ -96,12 +101,6 @@ class Viewer:
         Refused : by whoever answers
         """
         connection = self._connection
-        transceiver = connection.addTransceiver("video", direction="recvonly")
-        transceiver.setCodecPreferences(peer.h264())
-        receiver: Any = transceiver.receiver
-        assert isinstance(receiver, PictureReceiver)
-        receiver.on_picture = self._came
-        self._receiver = receiver
         await connection.setLocalDescription(await connection.createOffer())
         answer = await ask(connection.localDescription.sdp)
         await connection.setRemoteDescription(RTCSessionDescription(answer, "answer"))

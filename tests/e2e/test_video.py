@@ -1,0 +1,240 @@
+"""A camera's process and who watches it: over real sockets, with a chart that bears its number."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from transport.io.clock import Clock, Skew
+from transport.io.mapping import Mapping
+from transport.io.webrtc import peer
+from transport.io.webrtc.ports import Ports
+from transport.io.webrtc.signalling import OFFER_BYTES_MAX, Refused, ask
+from transport.io.webrtc.viewer import Seen, Viewer
+from transport.media import strip
+from transport.media.freshness import Standstill
+from transport.telemetry.board import Board
+
+CHART = {"module": "transport.io.cameras.chart", "width": 320, "height": 240, "rate_hz": 30}
+
+
+class Camera:
+    """A running videod."""
+
+    def __init__(self, folder: Path, **camera: object) -> None:
+        self.folder = folder
+        self.socket = folder / "video-0.sock"
+        settings = {
+            "process": {"name": "videod", "run_dir": str(folder), "skew_seed": 7},
+            "camera": {**CHART, **camera},
+            "bit_rate": 1_000_000,
+            "addresses": ["127.0.0.1"],
+            "port_first": 41400,
+            "port_last": 41499,
+        }
+        path = folder / "videod.json"
+        path.write_text(json.dumps(settings))
+        self.process = subprocess.Popen([sys.executable, "-m", "teleop.videod", str(path)])
+        self.wait(lambda: self.socket.exists() and self.number("ready"))
+
+    def wait(self, condition, seconds: float = 20.0) -> None:
+        until = time.monotonic() + seconds
+        while not condition():
+            assert self.process.poll() is None, "videod has ended"
+            assert time.monotonic() < until
+            time.sleep(0.02)
+
+    def number(self, name: str) -> int:
+        file = Mapping.open(self.folder / "boards" / "videod.board")
+        board = Board.attach(file.view)
+        found = {**dict(board.counters()), **dict(board.gauges())}[name]
+        del board
+        file.close()
+        return found
+
+    def close(self) -> None:
+        self.process.send_signal(signal.SIGCONT)
+        self.process.terminate()
+        assert self.process.wait(20) == 0
+
+
+@pytest.fixture
+def camera(tmp_path):
+    made = Camera(tmp_path)
+    yield made
+    made.close()
+
+
+async def viewer(camera: Camera, seen: list[Seen]) -> Viewer:
+    peer.install(Ports(("127.0.0.1",)))
+    watching = Viewer(Clock(Skew.NONE), seen.append)
+    await watching.watch(lambda sdp: ask(camera.socket, sdp))
+    return watching
+
+
+async def until(condition, seconds: float = 20.0) -> None:
+    async with asyncio.timeout(seconds):
+        while not condition():  # noqa: ASYNC110 (whatever the condition is)
+            await asyncio.sleep(0.01)
+
+
+def test_every_picture_that_is_shown_is_known_by_its_number_and_its_age(camera):
+    async def story():
+        seen: list[Seen] = []
+        watching = await viewer(camera, seen)
+        await until(lambda: len(seen) >= 40)
+        await watching.close()
+        noted = [one for one in seen if one.age_ns >= 0]
+        assert len(noted) > 30
+        for one in noted:
+            assert one.frame_id & 0xFFFF_FFFF == strip.read(one.pixels)
+            assert 0 <= one.decode_ns <= one.age_ns
+        numbers = [one.frame_id for one in noted]
+        assert numbers == sorted(numbers)
+        assert (watching.broken, watching.skipped) == (0, 0)
+
+    asyncio.run(story())
+    camera.wait(lambda: camera.number("viewers") == 0)
+    assert camera.number("standstill") == Standstill.NONE
+
+
+def test_nobody_watches_and_nothing_is_encoded(camera):
+    camera.wait(lambda: camera.number("frames_total") > 20)
+    assert camera.number("encoded_total") == 0
+    assert camera.number("standstill") == Standstill.NONE
+
+
+def test_two_watch_and_it_is_encoded_once(camera):
+    async def story():
+        seen: list[list[Seen]] = [[], []]
+        watching = [await viewer(camera, pictures) for pictures in seen]
+        await until(lambda: all(len(pictures) > 30 for pictures in seen))
+        assert camera.number("viewers") == 2
+        assert camera.number("encoded_total") <= camera.number("frames_total")
+        for one in watching:
+            await one.close()
+
+    asyncio.run(story())
+
+
+def test_a_viewer_that_stands_still_is_let_go_and_the_other_goes_on(camera, tmp_path):
+    program = (
+        "import asyncio, sys, pathlib\n"
+        "from tests.e2e.test_video import viewer\n"
+        "from types import SimpleNamespace\n"
+        "async def story():\n"
+        "    seen = []\n"
+        "    await viewer(SimpleNamespace(socket=pathlib.Path(sys.argv[1])), seen)\n"
+        "    while True:\n"
+        "        await asyncio.sleep(1)\n"
+        "asyncio.run(story())\n"
+    )
+    hung = subprocess.Popen([sys.executable, "-c", program, str(camera.socket)])
+
+    async def story():
+        seen: list[Seen] = []
+        watching = await viewer(camera, seen)
+        await until(lambda: camera.number("viewers") == 2)
+        hung.send_signal(signal.SIGSTOP)
+        await until(lambda: camera.number("viewers") == 1)
+        shown = len(seen)
+        await until(lambda: len(seen) > shown + 20)
+        await watching.close()
+
+    try:
+        asyncio.run(story())
+    finally:
+        hung.kill()
+        hung.wait()
+
+
+@pytest.mark.parametrize(
+    "offer",
+    [
+        b"",
+        b"\n",
+        b"not json\n",
+        b'{"sdp": 7}\n',
+        b'{"sdp": "v=0"}\n',
+        b'{"sdp": "m=video 9 UDP/TLS/RTP/SAVPF 300\\r\\n"}\n',
+        b'{"sdp": "' + b"a=x\\r\\n" * 20_000 + b'"}\n',
+        b"x" * (10 << 20),
+    ],
+    ids=["nothing", "empty", "words", "number", "bare", "bad-payload", "long", "10MB"],
+)
+def test_an_offer_that_is_none_is_refused_and_the_camera_goes_on(camera, offer):
+    refused = camera.number("refused_total")
+    with socket.socket(socket.AF_UNIX) as link:
+        link.settimeout(15)
+        link.connect(str(camera.socket))
+        try:
+            link.sendall(offer)
+            link.shutdown(socket.SHUT_WR)
+            answer = link.recv(65536)
+        except (BrokenPipeError, ConnectionResetError):
+            answer = b""
+    if answer:
+        assert json.loads(answer)["refused"]
+    camera.wait(lambda: camera.number("refused_total") == refused + 1)
+    frames = camera.number("frames_total")
+    camera.wait(lambda: camera.number("frames_total") > frames + 5)
+
+
+def test_two_pictures_are_not_one_camera(camera):
+    async def story():
+        peer.install(Ports(("127.0.0.1",)))
+        connection = peer.connection()
+        for _ in range(2):
+            connection.addTransceiver("video", direction="recvonly")
+        await connection.setLocalDescription(await connection.createOffer())
+        with pytest.raises(Refused, match="an offer of 2 pictures"):
+            await ask(camera.socket, connection.localDescription.sdp)
+        await connection.close()
+
+    asyncio.run(story())
+
+
+def test_no_camera_is_said(tmp_path):
+    with pytest.raises(Refused, match="no camera answers"):
+        asyncio.run(ask(tmp_path / "video-0.sock", "v=0"))
+
+
+def test_the_socket_is_ours_alone(camera):
+    assert os.stat(camera.socket).st_mode & 0o777 == 0o600
+    assert OFFER_BYTES_MAX < 1 << 20
+
+
+def test_a_ring_that_is_not_there_is_a_camera_that_is_dead(tmp_path):
+    dead = Camera(tmp_path, module="transport.io.cameras.ring", url="nothing")
+    try:
+        dead.wait(lambda: dead.number("standstill") == Standstill.CAMERA_DEAD)
+    finally:
+        dead.close()
+
+
+def test_a_file_is_a_camera_too_and_plays_again(tmp_path):
+    import av
+    import numpy as np
+
+    path = tmp_path / "film.mp4"
+    with av.open(str(path), "w") as film:
+        stream = film.add_stream("libx264", rate=30)
+        stream.width, stream.height, stream.pix_fmt = 160, 120, "yuv420p"
+        for number in range(12):
+            pixels = np.full((120, 160, 3), 10 * number, np.uint8)
+            film.mux(stream.encode(av.VideoFrame.from_ndarray(pixels, format="rgb24")))
+        film.mux(stream.encode(None))
+    playing = Camera(tmp_path, module="transport.io.cameras.capture", url=str(path))
+    try:
+        playing.wait(lambda: playing.number("frames_total") > 30)
+    finally:
+        playing.close()
