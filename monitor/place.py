@@ -28,6 +28,7 @@ from monitor.rows import (
     TAKEOVER_NS,
     WINDOW_NS,
     Cause,
+    clear,
     duration_ns,
     turn,
 )
@@ -151,6 +152,8 @@ def _take(
         counts[verdict] += 1
         return
     end = first + x.shape[0]
+    if not row["playing"]:
+        _make_room(row, ring, end)
     transit_ns = now_ns - message[AGE_NS] - duration_ns(end - row["base"], row["rate_mhz"])
     verdict = _judge(row, ring, row["seq"] - message[SEQ], first, end, transit_ns)
     if verdict != _TAKEN:
@@ -159,7 +162,9 @@ def _take(
         return
     _note(row, message, x.shape[0], transit_ns, counts)
     row["newest"] = max(row["newest"], end)
-    for k in range(x.shape[0]):
+    late = max(0, turn(row) - first)
+    counts[_LATE] += int(late > 0)
+    for k in range(late, x.shape[0]):
         value = x[k]
         if math.isinf(value):
             counts[_INFINITE] += 1
@@ -233,6 +238,15 @@ def _begin(
 
 
 @jit
+def _make_room(row: Any, ring: NDArray[np.float32], end: int) -> None:
+    """Let go of the oldest samples of a row that is not played yet."""
+    over = end - (turn(row) + RING - row["width"] - PAD)
+    if 0 < over <= RING:
+        row["played"] += (over * row["up"]) // row["down"] + 1
+        clear(row, ring)
+
+
+@jit
 def _judge(
     row: Any, ring: NDArray[np.float32], behind: int, first: int, end: int, transit_ns: int
 ) -> int:
@@ -242,7 +256,7 @@ def _judge(
     if behind >= 0 and (row["seen"] >> np.uint64(behind)) & np.uint64(1):
         return _DUPLICATE
     due = turn(row)
-    if first < due:
+    if end <= due:
         return _LATE
     if end > due + RING - row["width"] - PAD:
         return _FUTURE
@@ -253,7 +267,7 @@ def _judge(
         elif transit_ns < min(row["least_ns"][0], row["least_ns"][1]) - FUTURE_NS:
             return _FUTURE
     if first < row["newest"]:
-        for number in range(first, end):
+        for number in range(max(first, due), end):
             if ring[number & (RING - 1)] != EMPTY:
                 return _OVERLAP
     return _TAKEN

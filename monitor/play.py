@@ -12,12 +12,12 @@ from monitor.rows import (
     DELAY_NS,
     EMPTY,
     LEAP_NS,
-    PAD,
     RESERVE_NS,
     RING,
     SILENCE_NS,
     SLIP_NS,
     Cause,
+    clear,
     duration_ns,
     turn,
 )
@@ -100,7 +100,7 @@ def _play(
         row["played"] = max(row["played"] + max(0, given), due)
     else:
         row["played"] += n
-    _clear(row, ring)
+    clear(row, ring)
     row["delay_ns"] = now_ns - least_ns - duration_ns(row["played"], target_mhz)
 
 
@@ -123,7 +123,8 @@ def _steer(
         row["played"] += 1  # what it waited for never came: the wait was the gap
         counts[_GAP] += 1
         away -= 1
-    if abs(away) >= 2 and now_ns - row["slip_ns"] >= SLIP_NS:
+    is_waiting = away > 0 and turn(row) >= row["newest"]
+    if abs(away) >= 2 and now_ns - row["slip_ns"] >= SLIP_NS and not is_waiting:
         row["played"] += 1 if away > 0 else -1
         row["slip_ns"] = now_ns
         counts[_SLIP] += 1
@@ -180,12 +181,3 @@ def _sample(
             held = float(value)
         total += taps[at + j] * held
     return total
-
-
-@jit
-def _clear(row: Any, ring: NDArray[np.float32]) -> None:
-    """Empty the ring behind the playhead, but for what a filter or a step back still needs."""
-    end = turn(row) - row["width"] - PAD // 2
-    for number in range(max(row["cleared"], end - RING), end):
-        ring[number & (RING - 1)] = EMPTY
-    row["cleared"] = max(row["cleared"], end)

@@ -23,6 +23,7 @@ from enum import IntEnum
 from typing import Any, Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from transport.kernel.jit import jit
 
@@ -136,3 +137,12 @@ def duration_ns(samples: int, rate_mhz: int) -> int:
 def turn(row: Any) -> int:
     """Return the number of the oldest sample whose turn has not passed."""
     return int(row["base"] + row["played"] * row["down"] // row["up"])
+
+
+@jit
+def clear(row: Any, ring: NDArray[np.float32]) -> None:
+    """Empty the ring behind the playhead, but for what a filter or a step back still needs."""
+    end = turn(row) - row["width"] - PAD // 2
+    for number in range(max(row["cleared"], end - RING), end):
+        ring[number & (RING - 1)] = EMPTY
+    row["cleared"] = max(row["cleared"], end)
