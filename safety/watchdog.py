@@ -60,13 +60,15 @@ PACE_NS: Final = 1000 * MS
 PACE_FAILURES: Final = 2
 #: A process leaks that has grown by so much since it was looked at first; each such step is told.
 GROWTH_BYTES: Final = 64 << 20
-#: A flow is judged so often, by k of n; it flows when half of what was sent has arrived.
+#: A flow is judged so often, by k of n; it flows when half of what is due has arrived.
 FLOW_NS: Final = 500 * MS
 FLOW: Final = (2, 4)
 #: Fewer than this in `FLOW_NS` are no flow to be judged.
 FLOW_LEAST: Final = 50
 EVENTS_MAX: Final = 1024
 _COUNTS_MAX: Final = 1 << 40
+_NEVER: Final = (1 << 63) - 1
+_WORKING: Final = int(Phase.WORKING)
 
 
 class Fault(IntEnum):
@@ -122,17 +124,19 @@ class Watched(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
 
 class Flow(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A flow that is watched: what one process counts as sent, another one counts as arrived.
+    """A flow that is watched: of what is due, so much arrives.
 
     Parameters
     ----------
-    topic : its row in the catalogue (transport.wire.topic)
-    source, sink : processes
-    sent, arrived : families of counters on their boards
+    topic, rate_hz : its row in the catalogue (transport.wire.topic)
+    source, sink : processes; it is judged while both work
+    sent : family of counters on the source's board; "" = it always flows, at its rate
+    arrived : family of counters on the sink's board
     floor : the robot's ceiling while too little arrives
     """
 
     topic: str
+    rate_hz: int
     source: str
     sink: str
     sent: str
@@ -242,6 +246,7 @@ class _Life:
         "old",
         "pid",
         "start",
+        "suspected",
         "watched",
         "works",
     )
@@ -258,17 +263,23 @@ class _Life:
         self.alive: Alive | None = None
         self.beats = 0
         self.age_ns = 0
+        self.suspected = False
         self.grown_bytes = 0
         self.works = False
         self.fenced = False
 
     def age(self, beats: int, since_ns: int) -> bool:
         """Note what a look found; tell whether the process is hung."""
-        if beats != self.beats:
-            self.beats, self.age_ns = beats, 0
-        else:
+        if beats == self.beats:
             self.age_ns += since_ns
+            if self.age_ns <= self.hang.most_ns:
+                return False
+        else:
+            self.beats, self.age_ns = beats, 0
+            if not self.suspected:
+                return False
         is_old = self.hang.status(self.age_ns, arrived=False) is not Status.OK
+        self.suspected = is_old
         return self.old.add(bad=is_old)
 
     def limps(self, now_ns: int) -> bool:
@@ -310,6 +321,8 @@ class _Stream:
             return
         if self.judged_ns:
             came, due = arrived - self.arrived, sent - self.sent
+            if not self.flow.sent:
+                due = self.flow.rate_hz * (now_ns - self.judged_ns) // 1_000_000_000
             self.starved.add(bad=due >= FLOW_LEAST and 2 * came < due)
         self.judged_ns, self.sent, self.arrived = now_ns, sent, arrived
 
@@ -323,6 +336,10 @@ class Watchdog:
     robots : whose ceilings it lowers
     processes, flows : what it watches
     realtime : whether it has its own SCHED_FIFO rights
+
+    Attributes
+    ----------
+    ceiling : what was said last, and why
     """
 
     def __init__(
@@ -346,8 +363,9 @@ class Watchdog:
         self._looked_ns = now_ns
         self._late_until_ns = 0
         self._late_words = ""
-        self._ceiling = Held(State.ENGAGED, "")
-        self._said_ns = now_ns - SAY_NS
+        self.ceiling = Held(State.ENGAGED, "")
+        self._said_ns = self._due_ns = now_ns - SAY_NS
+        self._changed = True  # something may have moved the ceiling, or wants to be done
         self._fences: list[Fence] = []
         self._events: deque[Noticed] = deque(maxlen=EVENTS_MAX)
 
@@ -377,32 +395,32 @@ class Watchdog:
 
     def to_send(self, now_ns: int) -> list[Fence | Say]:
         """Give what is to be done: whom to end first, then what to say."""
+        if not self._changed and now_ns < self._due_ns:
+            return []
+        ceiling = self._lowest(now_ns)
         out: list[Fence | Say] = [*self._fences]
         self._fences.clear()
-        ceiling = self._lowest(now_ns)
-        if ceiling != self._ceiling or now_ns - self._said_ns >= SAY_NS:
-            self._ceiling, self._said_ns = ceiling, now_ns
-            state, cause = ceiling
+        self._changed = False
+        if ceiling != self.ceiling or now_ns - self._said_ns >= SAY_NS:
+            self.ceiling, self._said_ns = ceiling, now_ns
             ttl_ms = self._ttl_ns // MS
             out += [
-                Say(robot, encode(Ceiling(19, self._source, robot, state, cause, ttl_ms)))
+                Say(robot, encode(Ceiling(19, self._source, robot, *ceiling, ttl_ms)))
                 for robot in self._robots
             ]
+        self._due_ns = min(self._said_ns + SAY_NS, self._late_until_ns or _NEVER)
         return out
 
     def next_deadline_ns(self) -> int:
-        """When to say the ceiling anew; looks come by themselves, twice a millisecond."""
-        return self._said_ns + SAY_NS
+        """When `to_send` has something to say, if nothing happens before."""
+        return self._due_ns
 
     def handle_deadline(self, now_ns: int) -> None:
-        """Do nothing: `to_send` says what is due."""
+        """Let our own lateness be forgotten in time."""
+        if self._late_until_ns and now_ns >= self._late_until_ns:
+            self._late_until_ns, self._changed = 0, True
 
     # What a shell may ask
-
-    @property
-    def ceiling(self) -> Held:
-        """What was said last, and why."""
-        return self._ceiling
 
     def works(self, name: str) -> bool:
         """Tell whether a process works, as far as we have seen."""
@@ -416,20 +434,25 @@ class Watchdog:
         if since_ns > self._late_ns:
             self._late_until_ns = now_ns + LATE_HOLD_NS
             self._late_words = WORDS[Fault.LATE].format(since_ns / MS)
+            self._changed = True
             self._notice(-1, None, Fault.LATE, since_ns, now_ns)
         since_ns = min(since_ns, 2 * LOOK_NS)
         for row, (phase, beats) in enumerate(pulses):
             life = self._lives[row]
             if life is None or life.fenced:
                 continue
-            if phase != Phase.WORKING:
-                life.works = False
-                continue
-            if not life.works:
-                life.works, life.beats, life.age_ns = True, beats, 0
-                self._notice(row, life, Fault.WORKS, 0, now_ns)
-            if life.age(beats, since_ns):
+            if life.works is not (phase == _WORKING):
+                self._turn(row, life, beats, now_ns)
+            if life.works and life.age(beats, since_ns):
                 self._fence(row, life, Fault.HUNG, life.age_ns, now_ns)
+
+    def _turn(self, row: int, life: _Life, beats: int, now_ns: int) -> None:
+        """Begin to judge a process, or cease to."""
+        life.works = not life.works
+        self._changed = True
+        if life.works:
+            life.beats, life.age_ns = beats, 0
+            self._notice(row, life, Fault.WORKS, 0, now_ns)
 
     def _examine(self, row: int, stages: Sequence[int], resident_bytes: int, now_ns: int) -> None:
         life = self._lives[row]
@@ -450,6 +473,7 @@ class Watchdog:
         if phase != Phase.LEAVING and not life.fenced:
             self._notice(row, life, Fault.DIED, 0, now_ns)
         self._lives[row] = None
+        self._changed = True
 
     def _count(self, row: int, sent: int, arrived: int, now_ns: int) -> None:
         stream = self._streams[row]
@@ -459,11 +483,13 @@ class Watchdog:
         before = stream.starved.is_bad
         stream.judge(sent, arrived, now_ns)
         if stream.starved.is_bad is not before:
+            self._changed = True
             fault = Fault.WORKS if before else Fault.STARVED
             self._notice(len(self._processes) + row, None, fault, 0, now_ns)
 
     def _fence(self, row: int, life: _Life, fault: Fault, age_ns: int, now_ns: int) -> None:
         life.fenced, life.works = True, False
+        self._changed = True
         self._fences.append(Fence(row, life.pid, life.start))
         self._notice(row, life, fault, age_ns, now_ns)
 
@@ -474,7 +500,7 @@ class Watchdog:
     def _lowest(self, now_ns: int) -> Held:
         """Find the lowest ceiling that anything asks for, and its words."""
         found = [Held(State.ENGAGED, "")]
-        if now_ns < self._late_until_ns:
+        if self._late_until_ns:
             found.append(Held(State.HOLD, self._late_words))
         working = {
             watched.group or watched.name

@@ -16,6 +16,7 @@ from typing import NamedTuple
 from safety.rehearsal import Outcome, Rehearsal
 from safety.settings import WatchdogdSettings
 from safety.watchdog import (
+    FENCED,
     LOOK_NS,
     SLOW_LOOKS,
     Appeared,
@@ -37,7 +38,8 @@ from transport.telemetry.board import Board
 from transport.telemetry.header import TelemetryError
 from transport.telemetry.pulse import Phase, Pulse, PulseReader
 
-FENCE_FIELDS = ("t_ns", "row", "pid", "start", "fault", "age_ns")
+#: Of both rings: who was ended, and all that was noticed.
+FIELDS = ("t_ns", "row", "pid", "start", "fault", "age_ns")
 SECOND_NS = 1_000_000_000
 
 
@@ -65,7 +67,7 @@ class Tally:
 class Ends(NamedTuple):
     """What a flow is counted by."""
 
-    sent: Tally
+    sent: Tally | None
     arrived: Tally
 
 
@@ -77,7 +79,8 @@ class Watchdogd:
         self._loop = runtime.loop
         self._now_ns = runtime.clock.now_ns
         self._open_board(runtime)
-        self._ring = runtime.flight("fence", FENCE_FIELDS, 1024)
+        self._fences = runtime.flight("fence", FIELDS, 256)
+        self._notices = runtime.flight("notice", FIELDS, 4096)
         self._me = settings.identity
         self._keyring = Keyring.load(settings.keys)
         self._robots = self._call(settings.robots)
@@ -95,7 +98,10 @@ class Watchdogd:
             for row, watched in enumerate(settings.processes)
         ]
         self._ends = [
-            Ends(Tally(run_dir, f.source, f.sent), Tally(run_dir, f.sink, f.arrived))
+            Ends(
+                Tally(run_dir, f.source, f.sent) if f.sent else None,
+                Tally(run_dir, f.sink, f.arrived),
+            )
             for f in settings.flows
         ]
         self._looks = 0
@@ -148,12 +154,15 @@ class Watchdogd:
         self._due_ns = now_ns + LOOK_NS
         core, places = self._core, self._places
         core.receive(Look([place.look() for place in places]), now_ns)
+        if now_ns >= core.next_deadline_ns():
+            core.handle_deadline(now_ns)
         turn = self._looks = (self._looks + 1) % SLOW_LOOKS
         if turn < len(places):
             self._examine(turn, places[turn], now_ns)
         elif turn == SLOW_LOOKS - 1:
             for row, ends in enumerate(self._ends):
-                core.receive(Counted(row, ends.sent.total(), ends.arrived.total()), now_ns)
+                sent = ends.sent.total() if ends.sent else 0
+                core.receive(Counted(row, sent, ends.arrived.total()), now_ns)
         self._drain()
 
     def _examine(self, row: int, place: Place, now_ns: int) -> None:
@@ -175,7 +184,9 @@ class Watchdogd:
         """Write down what was noticed, before anybody's end shows it; then act."""
         core, now_ns = self._core, self._now_ns()
         while (noticed := core.next_event()) is not None:
-            self._ring.append(*noticed)
+            self._notices.append(*noticed)
+            if noticed.fault in FENCED:
+                self._fences.append(*noticed)
             self._faults[noticed.fault].add()
         for order in core.to_send(now_ns):
             if isinstance(order, Fence):

@@ -25,6 +25,10 @@ FLIGHT = 1 << 16
 FIELDS = ("t_ns", "arm", "seq", "verdict")
 #: The tape has a portrait of the relay so often.
 PORTRAIT_NS = 500 * MS
+TICK_NS = 50 * MS
+#: What a pass does, in order, for the watchdog.
+STAGES = ("fed", "judged", "sent")
+FED, JUDGED, SENT = range(3)
 
 
 class Relayd:
@@ -33,9 +37,12 @@ class Relayd:
     def __init__(self, settings: RelaydSettings, runtime: Runtime) -> None:
         self._now_ns = runtime.clock.now_ns
         self._verdicts = tuple(f'relay_total{{verdict="{v.name.lower()}"}}' for v in Verdict)
-        board = runtime.open_board((*COUNTERS, *self._verdicts), GAUGES, ("dwell_ns",))
+        sent = tuple(f'relay_sent_total{{what="{what}"}}' for what in ("command", "state"))
+        board = runtime.open_board((*COUNTERS, *self._verdicts, *sent), GAUGES, ("dwell_ns",))
+        self._sent_commands, self._sent_states = (board.counter(name) for name in sent)
         self._counters = tuple(board.counter(name) for name in self._verdicts)
         self._dwell = board.histogram("dwell_ns")
+        self._pulse = runtime.open_pulse(STAGES)
         self._flight = runtime.flight("relay", FIELDS, FLIGHT)
         self._arrived_ns = 0
         self._runtime = runtime
@@ -57,7 +64,7 @@ class Relayd:
             tape, settings.hub.path, self._hub.incarnation, self._now_ns()
         )
         self._relay = self._taped.relay
-        runtime.loop.every(1000 * MS, self._tick)
+        runtime.loop.every(TICK_NS, self._tick)
         runtime.loop.every(PORTRAIT_NS, self._describe)
         runtime.ready()
 
@@ -88,10 +95,13 @@ class Relayd:
         self._taped.receive(peer, part, now_ns)
 
     def _drained(self) -> None:
-        relay, now_ns = self._relay, self._now_ns()
+        relay, reach, now_ns = self._relay, self._pulse.reach, self._now_ns()
+        reach(FED)
         out = relay.to_send(now_ns)
+        reach(JUDGED)
         for peer, part in out:
             peer.send(part)
+        reach(SENT)
         # What follows is in nobody's way any more, but the next frame's.
         spoken = relay.states(now_ns)
         for _, part, consoles in spoken:
@@ -101,6 +111,8 @@ class Relayd:
         if self._arrived_ns:
             self._dwell.record(self._now_ns() - self._arrived_ns)
             self._arrived_ns = 0
+        self._sent_commands.add(len(out))
+        self._sent_states.add(len(spoken))
         records = relay.take_records()
         for record in records:
             self._flight.append(*record)

@@ -18,12 +18,16 @@ from transport.io.keys import KeyFault, Keyring, Role
 
 def devices(config: NodeConfig) -> dict[str, Role]:
     """Return the devices that a node of this configuration is made of, with their roles."""
-    return {
+    found = {
         config.relay.identity: Role.RELAY,
         config.session.identity: Role.SESSION,
         config.session.signer: Role.NODE,
+        config.watchdog.identity: Role.GUARD,
         config.robot.name: Role.ROBOT,
+        config.monitor.identity if config.monitor.beds else "": Role.GUARD,
     }
+    found.pop("", None)  # who has no name does not run
+    return found
 
 
 def commission(config: NodeConfig) -> list[str]:

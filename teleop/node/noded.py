@@ -7,6 +7,8 @@ tells. Rules:
   not notice when noded dies; the next noded adopts them by pid and start time.
 - A descriptor of the process (pidfd) says that it ended, whether it is our child or adopted.
 - TERM, INT or HUP stop everything within 2 s; then strays, sockets and shared memory go too.
+- Who hangs is ended by the watchdog, and why stands in its ring. The watchdog itself is watched
+  here, and systemd, where it started us, hears that we live only as long as it does.
 """
 
 from __future__ import annotations
@@ -23,7 +25,9 @@ from typing import Final
 import msgspec
 
 from teleop.node import child, living
-from teleop.node.processes import Process
+from teleop.node.fences import why_fenced
+from teleop.node.notify import READY, STOPPING, Notify
+from teleop.node.processes import WATCHDOG, Process
 from teleop.node.rundir import Record, RunDir, tail
 from teleop.node.signals import STOP_SIGNALS, Signals
 from teleop.node.supervisor import (
@@ -38,6 +42,7 @@ from teleop.node.supervisor import (
     Stop,
     Supervisor,
 )
+from teleop.node.vigil import LOOK_NS, LOOKS, Vigil, pulse_of
 from transport.io.clock import Clock
 from transport.io.living import Identity, identity_of, lives, open_pidfd, send
 from transport.io.mapping import Mapping as SharedFile
@@ -50,6 +55,7 @@ HOUSEKEEPING_NS: Final = 1_000 * MS
 STRAY_PATIENCE_MS: Final = 100
 STRAY_ROUNDS_MAX: Final = 3  # a stray may fork while it is being killed
 LAST_WORDS_BYTES: Final = 2_000
+VIGIL_S: Final = LOOKS * LOOK_NS / 1e9
 
 
 class Report(msgspec.Struct, frozen=True):
@@ -114,6 +120,8 @@ class Noded:
         self._strays: list[Identity] = []
         self._housekeeping_ns = self._born_ns
         self._was_ready = False
+        self._vigil = Vigil()
+        self._notify = Notify(os.environ, os.getpid())
 
     def run(self) -> int:
         """Keep the node until it is told to stop; return 0 when nothing is left of it."""
@@ -144,6 +152,7 @@ class Noded:
 
     def _stop(self, signals: Signals) -> None:
         if signals.take() and not self._core.stopping:
+            self._notify.say(STOPPING)
             self._report(Report("node", "stopping"))
             self._core.receive(Stop(), self._clock.now_ns())
 
@@ -153,6 +162,8 @@ class Noded:
         wake_ns = self._housekeeping_ns
         if starting:
             wake_ns = min(wake_ns, now_ns + READY_POLL_NS)
+        if WATCHDOG in self._pidfds:
+            wake_ns = min(wake_ns, now_ns + LOOK_NS)
         due_ns = self._core.next_deadline_ns()
         if due_ns is not None:
             wake_ns = min(wake_ns, due_ns)
@@ -186,10 +197,26 @@ class Noded:
             self._was_ready = True
             self._obey()
             self._report(Report("node", "ready", "", (now_ns - self._born_ns) / MS))
+            self._notify.say(READY)
+        if self._is_watched(now_ns):
+            self._notify.alive(now_ns)
         if now_ns >= self._housekeeping_ns:
             self._housekeeping_ns = now_ns + HOUSEKEEPING_NS
             for name in self._rows:
                 self._run_dir.cap_log(name)
+
+    def _is_watched(self, now_ns: int) -> bool:
+        """Look after the watchdog; tell whether it lives, or is not wanted."""
+        if WATCHDOG not in self._rows:
+            return True
+        record = self._records.get(WATCHDOG)
+        if record is None or self._core.stopping:
+            return self._core.stopping
+        pulse = pulse_of(self._run_dir.path, WATCHDOG, record.identity)
+        if self._vigil.look(record.identity, pulse, now_ns):
+            self._report(Report(WATCHDOG, "killed", f"no beat for {VIGIL_S:g} s"))
+            self._signal(WATCHDOG, kill=True)
+        return self._vigil.is_kept
 
     def _report(self, report: Report) -> None:
         """Tell it; who listens may be gone, as with `trocar up | head`, and the node goes on."""
@@ -220,14 +247,16 @@ class Noded:
 
     def _ended(self, name: str) -> None:
         # Its number is its own until it is reaped: only now can its session be told for sure.
-        strays = {*self._strays, *living.members_of(self._records.pop(name).pid)}
+        identity = self._records.pop(name).identity
+        strays = {*self._strays, *living.members_of(identity.pid)}
         self._strays = [identity for identity in strays if lives(identity)]
         fd = self._pidfds.pop(name)
         self._selector.unregister(fd)
         status = _reap(fd)
         os.close(fd)
         self._run_dir.write_records(self._records)
-        self._core.receive(Exited(name, status), self._clock.now_ns())
+        why = why_fenced(self._run_dir.path, identity)
+        self._core.receive(Exited(name, status, why), self._clock.now_ns())
 
     def _signal(self, name: str, kill: bool) -> None:
         fd = self._pidfds.get(name)
@@ -289,6 +318,7 @@ class Noded:
         for identity in left:
             self._report(Report("node", "abandoned", f"pid {identity.pid} survives SIGKILL"))
         self._selector.close()
+        self._notify.close()
         self._run_dir.remove()
         self._report(Report("node", "stopped"))
         return 1 if left else 0

@@ -80,6 +80,11 @@ def watchdog_is_wanted(config: NodeConfig) -> bool:
     return config.watchdog.identity != ""
 
 
+def beds_are_monitored(config: NodeConfig) -> bool:
+    """Run it when there is a bed."""
+    return bool(config.monitor.beds)
+
+
 def driver_is_simulated(config: NodeConfig) -> bool:
     """Run it when the robot's driver is our simulator."""
     return config.robot.driver == SIMULATOR
@@ -110,6 +115,9 @@ SIMULATOR: Final = "teleop.sim.simd"
 
 WATCHDOG: Final = "watchdogd"
 
+MONITOR: Final = "monitor.monitord"
+VITALS: Final = "monitor.engine"
+
 SHAPE: Final = "teleop.robot.shape"
 PICTURE: Final = "teleop.sim.endoscope.renderer"
 
@@ -126,6 +134,8 @@ PROCESSES: Final = (
     Process("sessiond",   "teleop.session.sessiond",  0, -5,  Restart.ALWAYS, always,
             watch=SERVICE),
     Process("recordd",    "teleop.record.recordd",    0,  4,  Restart.ALWAYS, records_are_wanted),
+    Process("monitord",   MONITOR,                    0,  0,  Restart.ALWAYS, beds_are_monitored,
+            VITALS, SERVICE),
     Process("videod",     "teleop.videod",            0,  3,  Restart.ALWAYS, video_is_wanted),
     Process("endoscoped", "teleop.sim.endoscoped",    0,  5,  Restart.ALWAYS,
             endoscope_is_simulated, PICTURE),
@@ -142,7 +152,8 @@ class Counts(NamedTuple):
 
     Parameters
     ----------
-    sent, arrived : families of counters on the boards of its source and its sink
+    sent : family of counters on its source's board; "" = it always flows, at the topic's rate
+    arrived : family of counters on its sink's board
     floor : what a robot may do at most while too little arrives
     """
 
@@ -153,5 +164,6 @@ class Counts(NamedTuple):
 
 #: By topic. What a console and a robot see for themselves, sooner, needs no third to see it.
 FLOWS: Final = {
-    "forward": Counts('relay_total{verdict="forwarded"}', "gate_total{"),
+    "forward": Counts('relay_sent_total{what="command"}', "gate_total{"),
+    "state": Counts("", 'relay_sent_total{what="state"}'),
 }

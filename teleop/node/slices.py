@@ -12,6 +12,7 @@ from typing import Final, NamedTuple
 
 import msgspec
 
+from monitor.settings import MonitordSettings
 from safety.grant import Role
 from safety.settings import WatchdogdSettings
 from safety.watchdog import Flow, Watched
@@ -219,6 +220,7 @@ def _watchdogd(config: NodeConfig, process: ProcessSettings) -> WatchdogdSetting
         flows=tuple(
             Flow(
                 topic=name,
+                rate_hz=topics[name].rate_hz,
                 source=topics[name].source,
                 sink=topics[name].sink,
                 sent=counts.sent,
@@ -297,6 +299,21 @@ def _videod(config: NodeConfig, process: ProcessSettings) -> VideodSettings:
     )
 
 
+def _monitord(config: NodeConfig, process: ProcessSettings) -> MonitordSettings:
+    monitor = config.monitor
+    return MonitordSettings(
+        process=process,
+        keys=str(config.keys_dir),
+        identity=monitor.identity,
+        listen=monitor.listen,
+        publish=monitor.publish,
+        beds=monitor.beds,
+        sensors=monitor.sensors,
+        leads=monitor.leads,
+        spo2_curve=monitor.spo2_curve,
+    )
+
+
 def _webd(config: NodeConfig, process: ProcessSettings) -> WebdSettings:
     return WebdSettings(process=process, listen=config.metrics.listen)
 
@@ -319,6 +336,7 @@ SLICES: Final[dict[str, Callable[[NodeConfig, ProcessSettings], msgspec.Struct]]
     "sessiond": _sessiond,
     "endoscoped": _endoscoped,
     "recordd": _recordd,
+    "monitord": _monitord,
     "videod": _videod,
     "webd": _webd,
 }

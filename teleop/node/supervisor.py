@@ -7,7 +7,7 @@ Three rules:
    seconds of life forgive the past.
 2. A clean stop is TERM to all at once, KILL after 1.5 s, and giving up after 1.9 s, so that the
    node is gone within 2 s. Nothing else here ends a process: one that hangs while it is wanted
-   is the watchdog's to judge, not ours.
+   is the watchdog's to judge, not ours. (The watchdog itself is watched by the shell.)
 3. Every change of a process's phase is a row of `TABLE`; a fact without a row is a mistake of
    the program, not of the process.
 
@@ -138,10 +138,14 @@ class BecameReady(NamedTuple):
 
 
 class Exited(NamedTuple):
-    """`name` has ended: status >= 0 is an exit code, < 0 a signal, None unknown (adopted)."""
+    """`name` has ended: status >= 0 is an exit code, < 0 a signal, None unknown (adopted).
+
+    `why` has the words of whoever ended it.
+    """
 
     name: str
     status: int | None
+    why: str = ""
 
 
 class Stop(NamedTuple):
@@ -233,8 +237,9 @@ class Supervisor:
                 self._apply(self._tracks[name], Fact.FAILED, now_ns, why)
             case BecameReady(name):
                 self._ready(self._tracks[name], now_ns)
-            case Exited(name, status):
-                self._apply(self._tracks[name], Fact.EXITED, now_ns, words_of(status))
+            case Exited(name, status, why):
+                detail = ", ".join(filter(None, (why, words_of(status))))
+                self._apply(self._tracks[name], Fact.EXITED, now_ns, detail)
             case Stop():
                 self._stop(now_ns)
 

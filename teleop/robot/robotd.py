@@ -46,6 +46,9 @@ FLIGHT = 1 << 16
 COMMAND_FIELDS = ("t_ns", "arm", "seq", "verdict", "age_ns", "t_called_ns")
 EVENT_FIELDS = ("t_ns", "old", "new", "cause", "epoch")
 TICK_NS = 50 * MS
+#: What a pass does, in order, for the watchdog.
+STAGES = ("fed", "judged", "sent")
+FED, JUDGED, SENT = range(3)
 #: The tape has a portrait of the agent every half second.
 PORTRAIT_TICKS = 10
 
@@ -79,6 +82,7 @@ class Robotd:
         self._runtime = runtime
         self._clock = runtime.clock
         self._open_board(runtime)
+        self._pulse = runtime.open_pulse(STAGES)
         self._commands = runtime.flight("command", COMMAND_FIELDS, FLIGHT)
         self._events = runtime.flight("event", EVENT_FIELDS, 1024)
         self._store = RobotStore(Path(settings.store))
@@ -185,9 +189,11 @@ class Robotd:
 
     def _drain(self) -> None:
         """Send what the agent has to say, note what it did, and set the next deadline."""
-        agent, clock = self._agent, self._clock
+        agent, clock, reach = self._agent, self._clock, self._pulse.reach
+        reach(FED)
         called_ns, sent_ns = 0, clock.now_ns()
         out = agent.to_send(sent_ns)
+        reach(JUDGED)
         for to, data in out:
             if to is To.DRIVER:
                 self._driver.send(data)
@@ -197,6 +203,7 @@ class Robotd:
                     link.send(data)
             else:
                 self._guard.broadcast(data)
+        reach(SENT)
         records = agent.take_records()
         for t_ns, arm, seq, verdict, loop_ns, applied in records:
             t_called_ns = called_ns if applied else 0
@@ -240,7 +247,7 @@ class Robotd:
         self._guard.forget_revoked()
         for name in self._signers:
             if self._keyring.named(name) is None:
-                self._agent.pin(name, None)
+                self._taped.feed(Fed.pin(name, None, self._clock.now_ns()))
             for old, new, proof in self._keyring.successions(name):
                 word = Succession(62, name, old, new, proof)
                 self._feed(Kind.GUARD, encode(word), name)

@@ -7,6 +7,9 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from safety.settings import WatchdogdSettings
+from safety.supervision import MS
+from safety.watchdog import LATE_NS
 from teleop.node.commission import devices
 from teleop.node.config import NodeConfig, load, parse
 from teleop.node.processes import CONSOLE, PROCESSES, Process, Restart
@@ -33,6 +36,7 @@ from transport.io.keys import Role
 
 #: What each process decodes its slice as.
 SETTINGS = {
+    "watchdogd": WatchdogdSettings,
     "endoscoped": EndoscopedSettings,
     "robotd": RobotdSettings,
     "relayd": RelaydSettings,
@@ -64,7 +68,7 @@ def test_rows_stand_in_the_order_of_their_priority():
 
 
 def test_real_time_is_for_the_control_path_only():
-    assert {row.name for row in PROCESSES if row.fifo} == {"robotd", "relayd", "simd"}
+    assert {row.name for row in PROCESSES if row.fifo} == {"watchdogd", "robotd", "relayd", "simd"}
     assert all(0 <= row.fifo < 90 for row in PROCESSES), "the kernel's own threads stay above"
     assert CONSOLE.fifo < min(row.fifo for row in PROCESSES if row.fifo)
 
@@ -75,9 +79,9 @@ def test_everything_that_runs_comes_back_but_a_console():
 
 
 def test_a_production_node_runs_no_simulator():
-    assert names(NodeConfig()) == ["robotd", "relayd", "sessiond", "recordd", "webd"]
+    assert names(NodeConfig()) == ["watchdogd", "robotd", "relayd", "sessiond", "recordd", "webd"]
     simulated = ["robotd", "relayd", "simd", "sessiond", "recordd", "endoscoped", "webd"]
-    assert names(EVERYTHING) == simulated
+    assert names(EVERYTHING) == ["watchdogd", *simulated]
 
 
 @pytest.mark.parametrize("why", ["[sim]\nmodel = 'point'", "[endoscope]\nrate_hz = 0"])
@@ -85,6 +89,35 @@ def test_without_joints_to_see_or_pictures_wanted_there_is_no_endoscope(why):
     config = parse(f"[robot]\ndriver = 'teleop.sim.simd'\n{why}")
     assert "simd" in names(config)
     assert "endoscoped" not in names(config)
+
+
+def test_without_a_key_of_its_own_there_is_no_watchdog_and_no_robot_misses_it():
+    config = parse("[watchdog]\nidentity = ''")
+    assert "watchdogd" not in names(config)
+    assert "" not in devices(config)
+    assert slices(config)["robotd"].robot.watchdogs == ()
+
+
+def test_the_watchdog_watches_everybody_else_and_the_robot_listens_to_it():
+    cut = slices(EVERYTHING)
+    told = cut["watchdogd"]
+    assert [watched.name for watched in told.processes] == names(EVERYTHING)[1:]
+    assert cut["robotd"].robot.watchdogs == (told.identity,)
+    assert devices(EVERYTHING)[told.identity] is Role.GUARD
+    assert told.robots == {EVERYTHING.robot.name: EVERYTHING.robot.guard}
+
+
+def test_only_the_relays_end_holds_the_robot_and_no_pace_is_finer_than_our_own_lateness():
+    told = slices(EVERYTHING)["watchdogd"]
+    assert {w.name: w.floor for w in told.processes if w.floor != "none"} == {"relayd": "hold"}
+    assert all(w.hang_ms * MS >= LATE_NS for w in told.processes)
+
+
+def test_flows_are_topics_between_processes_that_are_watched():
+    told = slices(EVERYTHING)["watchdogd"]
+    watched = {w.name for w in told.processes}
+    assert told.flows
+    assert all({flow.source, flow.sink} <= watched for flow in told.flows)
 
 
 def test_no_endpoint_no_metrics():
