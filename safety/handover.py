@@ -88,6 +88,10 @@ class Vouch(Message, frozen=True):
     """The team at the robot hands it to `console`, in the holder's stead; told over the guard.
 
     It stands for the holder's offer and confirmation, whether the holder made one or not.
+
+    Parameters
+    ----------
+    console : device name of who shall have it
     """
 
     KIND: ClassVar[int] = 60

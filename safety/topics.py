@@ -6,7 +6,7 @@ instrument move; half of them is the network's.
 
 from __future__ import annotations
 
-from safety import driver, grant, messages
+from safety import driver, grant, handover, messages
 from transport.wire.topic import Topic
 
 LINK = "UDP+AEAD or ZMQ+CURVE"
@@ -29,6 +29,9 @@ TOPICS = (
     Topic("request", grant.Request,       "console",  "sessiond",     0, 2000.0, "ZMQ+CURVE"),
     Topic("grant",   grant.Grant,         "sessiond", "robotd",       0, 2000.0, GUARD),
     Topic("revoke",  grant.Revoke,        "sessiond", "robotd",       0,  100.0, GUARD),
+    Topic("offer",   handover.Offer,      "console",  "sessiond",     0, 2000.0, "ZMQ+CURVE"),
+    Topic("standing",handover.Standing,   "sessiond", "console",      0, 2000.0, "ZMQ+CURVE"),
+    Topic("vouch",   handover.Vouch,      "robotd",   "sessiond",     0,  500.0, GUARD),
     Topic("bedside", messages.Bedside,    "bedside",  "robotd",       0,   50.0, "AF_UNIX"),
 )
 # fmt: on

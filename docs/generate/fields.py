@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import msgspec
 import msgspec.inspect as types
 
-from safety import driver, grant, messages
+from safety import driver, grant, handover, messages, signers
 from safety.messages import ArmState
 from transport.wire import messages as link
 from transport.wire.codec import Message
@@ -22,6 +22,7 @@ VOCABULARIES: dict[str, tuple[type[Message], ...]] = {
     "control": messages.VOCABULARY,
     "driver": driver.VOCABULARY,
     "authority": grant.VOCABULARY,
+    "hand-over": (*handover.VOCABULARY, *signers.VOCABULARY),
 }
 MESSAGES: tuple[type[Message], ...] = tuple(m for v in VOCABULARIES.values() for m in v)
 #: Records that are part of a message, or stand behind one.
@@ -106,6 +107,8 @@ def wire_type(kind: types.Type) -> str:
             return ", ".join(f'"{v}"' if isinstance(v, str) else str(v) for v in values)
         case types.VarTupleType(item_type=types.StructType(cls=record)):
             return f"array of `{record.__name__}`"
+        case types.VarTupleType(item_type=item, max_length=most):
+            return f"array 0…{most} of {wire_type(item)}"
     raise TypeError(f"the reference has no name for {kind}")
 
 

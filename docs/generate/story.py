@@ -33,6 +33,7 @@ from safety.grant import (
     public_point,
     sign,
 )
+from safety.handover import Confirm, Observe, Offer, Standing, Vouch, Withdraw
 from safety.messages import (
     NO_SESSION,
     NO_TAG,
@@ -47,6 +48,8 @@ from safety.messages import (
 )
 from safety.profile import Profile
 from safety.seal import seal
+from safety.seat import Phase
+from safety.signers import succeed
 from safety.state import Cause, State
 from teleop.robot.agent import RobotSettings
 from transport.wire.codec import Message, Registry, encode
@@ -63,6 +66,7 @@ def _p256(of: str) -> ec.EllipticCurvePrivateKey:
 
 
 SIGNER = Ed25519PrivateKey.from_private_bytes(secret("signer"))
+NEXT_SIGNER = Ed25519PrivateKey.from_private_bytes(secret("next signer"))
 ROBOT, CONSOLE = _p256("robot"), _p256("console")
 DATAGRAM_KEY = secret("datagrams")
 CONNECTION = 0x0A0B0C0D
@@ -216,6 +220,20 @@ ASKED = Request(
     replace=True,
     bed="or-3",
 )
+STANDING = Standing(
+    kind=59,
+    robot="robot",
+    phase=Phase.HANDOVER,
+    holder="console",
+    epoch=EPOCH,
+    held_ms=90_000,
+    left_s=86_310,
+    to="console2",
+    confirmed=("console",),
+    waiting=("console2",),
+    observers=("student",),
+    why="console confirms",
+)
 MEASURED = Measure(
     kind=32,
     driver_tick=77_000_000_000,
@@ -269,6 +287,13 @@ def _plain() -> Iterator[tuple[str, Message]]:
     yield "refused", Acceptance(53, NO_SESSION, EPOCH, False, refused)
     yield "", Release(54, SESSION_ID)
     yield "", Revoke(55, SESSION_ID, "released")
+    yield "the old key names the next", succeed("node", SIGNER, NEXT_SIGNER.public_key())
+    yield "", Offer(56, SESSION_ID, "console2")
+    yield "", Confirm(57, "robot")
+    yield "", Withdraw(58, "robot")
+    yield "a hand-over, one has confirmed", STANDING
+    yield "", Vouch(60, "robot", GRANT.boot, "console2")
+    yield "", Observe(61, "robot")
     yield "nobody has authority: two arms, no session, no tag", IDLE_STATE
     yield (
         "a gap in the stream",

@@ -12,7 +12,7 @@ import msgspec
 from docs.generate import story, vectors
 from docs.generate.fields import BY_NAME, MESSAGES, VOCABULARIES, first_line, members, rows
 from docs.generate.hexview import annotate, plain
-from safety import clamp, deadline, grant, interlock, messages, profile, state
+from safety import clamp, deadline, grant, interlock, messages, profile, seat, state
 from safety.gate import Verdict
 from teleop.node.config import LISTENERS, NodeConfig
 from teleop.robot import arm, engagement, robotd
@@ -47,6 +47,13 @@ FLOW = {
     "Acceptance": "robot → sessions",
     "Release": "console → sessions",
     "Revoke": "sessions → robot",
+    "Offer": "console → sessions",
+    "Confirm": "console → sessions",
+    "Withdraw": "console → sessions",
+    "Standing": "sessions → console, observer",
+    "Vouch": "robot → sessions",
+    "Observe": "observer → sessions",
+    "Succession": "sessions → robot",
 }
 #: The numbers that the prose mentions, by the name in its braces.
 NUMBERS = {
@@ -65,6 +72,7 @@ NUMBERS = {
     "console_frame_max": str(hub.FRAME_BYTES_MAX[hub.CONSOLE]),
     "robot_frame_max": str(hub.FRAME_BYTES_MAX[hub.ROBOT]),
     "dialogue_ms": str(dialogue.CLOCK_NS // MS),
+    "handover_s": str(seat.HANDOVER_NS_MAX // (1000 * MS)),
     "dialogue_silence_s": str(dialogue.SILENCE_NS // (1000 * MS)),
     "replay_width": str(replay.WIDTH),
     "ticks": str(age.TICKS),
@@ -232,6 +240,7 @@ def table(heads: Iterable[str], body: Iterable[Iterable[object]]) -> str:
 _ENUMS: dict[str, type[IntEnum]] = {
     "State": state.State,
     "Role": grant.Role,
+    "Phase": seat.Phase,
     "Profile": profile.Profile,
     "Flags": messages.Flags,  # type: ignore[dict-item]  # IntFlag: the same to a reader
     "Driver": messages.Driver,  # type: ignore[dict-item]
