@@ -6,7 +6,8 @@ accuracy  every recording of a folder, streamed through the sensor; its beats be
           three peers agree on, and generated patients
 noise     clean beats, drowned in drawn noise from 24 to -6 dB
 rate      the heart rate shown for the rhythms of IEC 60601-2-27
-speed     a thousand patients; a recording whole; peers who look again at ten seconds each tick
+speed     a thousand patients: the sensor, and the engine with all its sensors; a recording whole;
+          peers who look again at ten seconds each tick
 
 A recording is `NAME.npz` with `x` (n,) or (n, leads) and `names`, `fs`, `units`, and `beats`, the
 samples of the reference's beats; without beats it is run and not scored. `se`, `ppv` and `der` in
@@ -29,7 +30,7 @@ from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from bench import vitals_accuracy as accuracy
 from bench import vitals_consensus as consensus
-from bench import vitals_noise, vitals_rate, vitals_rows, vitals_speed
+from bench import vitals_engine, vitals_noise, vitals_rate, vitals_rows, vitals_speed
 from bench.claims import Claim, Condition, Verdict, failed, judge, load_claims
 from bench.peers import qrs
 from bench.report import STEAL_MAX, Report, host, now_utc, write
@@ -150,6 +151,8 @@ def _measure(
     if "speed" in arguments.only:
         one = next(one for one in recordings if one.beats_s is not None)
         report.rows += vitals_rows.of_speed(vitals_speed.measure(one, peers, arguments.seed, say))
+        say("the engine, a ward of a thousand patients")
+        report.rows += vitals_rows.of_ward(vitals_engine.measure(arguments.seed))
 
 
 def _put_accuracy(report: VitalsReport, runs: list[accuracy.Run]) -> None:

@@ -14,6 +14,7 @@ from bench.join import spread
 from bench.peers.qrs import PEERS
 from bench.rows import Row
 from bench.vitals_accuracy import OURS, Run, best_peer, totals
+from bench.vitals_engine import Ward
 from bench.vitals_match import Score
 from bench.vitals_noise import Sweep
 from bench.vitals_ours import SEARCH_BACK_S
@@ -28,6 +29,7 @@ PART_OF: Final[dict[str, str]] = {
     "noise": "noise",
     "rate": "rate",
     "tick": "speed",
+    "ward": "speed",
     "whole": "speed",
     "window": "speed",
 }
@@ -97,6 +99,16 @@ def of_speed(speed: Speed) -> list[Row]:
         window["alone_beside_cheapest"] = speed.alone_ns / cheapest_ns
         rows.append(_row("window", 1, window))
     return rows
+
+
+def of_ward(ward: Ward) -> list[Row]:
+    """Make a row of the engine's ticks."""
+    row = _row("ward", PATIENTS, {"heart_rates_shown": ward.shown})
+    for name, ns in (("tick", ward.tick), ("busy", ward.tick_busy), ("receive", ward.receive)):
+        times = spread(ns)
+        assert times is not None
+        row.extra |= {f"{name}_{quantity}_ms": us / 1e3 for quantity, us in times._asdict().items()}
+    return [row]
 
 
 def _waits(runs: Sequence[Run]) -> Row:
