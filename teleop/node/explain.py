@@ -2,15 +2,15 @@
 
 Rules
 -----
-- A recording is one file, and whatever files before it in its folder hold the start of its tape:
-  a replay begins at the robot's boot, and nowhere else.
+- A recording is one file, and of the files before it in its folder as many as it takes to find a
+  beginning: the robot's boot, or the last moment before at which nobody held it.
 - What is missing or damaged is said, with the place; what is left is explained all the same.
 - Times are UTC, by the recorder's clock, for people; intervals are the robot's own, exact.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -24,7 +24,9 @@ from teleop.record.causes import Chronicle, Link, Told
 from teleop.record.recording import Damage, Reel, Rows, read, reels
 from teleop.relay_tape import RelayReplay
 from teleop.robot.replay import RobotReplay
+from teleop.robot.tape import Kind
 from transport.telemetry.replay import Difference, Replay
+from transport.telemetry.tape import Entry
 
 ROBOT: Final = "robotd"
 #: How the tape of a process is done again.
@@ -107,37 +109,36 @@ def explain(path: Path) -> Explanation:
     return Explanation(files, lines, *bounds, replays, lost, (*earlier, *damages))
 
 
-def _look_over(path: Path, damages: list[Damage]) -> tuple[Around, dict[str, int]]:
-    """Read what the other processes saw, and which tapes there are from which record on."""
-    around, identities = Around(), dict[str, int]()
+def _look_over(path: Path, damages: list[Damage]) -> tuple[Around, dict[str, bool]]:
+    """Read what the other processes saw, and which tapes begin here or in a file before."""
+    around, identities = Around(), dict[str, bool]()
     for piece in read(path, damages):
         if isinstance(piece, Rows):
             around.take(piece)
         elif piece.process == ROBOT and piece.entries:
-            identities.setdefault(piece.identity, piece.entries[0].number)
+            identities.setdefault(piece.identity, _begins(piece.entries[:1]))
     return around, identities
 
 
-def _before(path: Path, identities: dict[str, int]) -> list[Path]:
-    """Find the files before this one that hold the start of its first tape."""
+def _before(path: Path, identities: dict[str, bool]) -> list[Path]:
+    """Find the files before this one in which its first tape begins, or was at rest last."""
     if not identities:
         return []
-    identity, first = next(iter(identities.items()))
+    identity, is_found = next(iter(identities.items()))
     found: list[Path] = []
     earlier = [file for file in files_of(path.parent) if file.name < path.name]
-    for file in reversed(earlier):
-        if first <= 1:
-            break
-        numbers = [
-            piece.entries[0].number
-            for piece in reels([file], (ROBOT,), [])
-            if piece.identity == identity
-        ]
-        if not numbers:
+    while earlier and not is_found:
+        file = earlier.pop()
+        pieces = [p for p in reels([file], (ROBOT,), []) if p.identity == identity]
+        if not pieces:
             break
         found.insert(0, file)
-        first = min(numbers)
+        is_found = any(_begins(piece.entries) for piece in pieces)
     return found
+
+
+def _begins(entries: Iterable[Entry]) -> bool:
+    return any(entry.number == 1 or entry.kind == Kind.REST for entry in entries)
 
 
 def _damages_of(file: Path) -> list[Damage]:
@@ -254,7 +255,7 @@ def _ending(explanation: Explanation) -> list[str]:
     count = len(explanation.lines)
     lines = [f"recorded: {first} to {last} UTC, {count} transitions, in {files[-1]}"]
     if len(files) > 1:
-        lines.append(f"          its robot's boot is in {files[0]}")
+        lines.append(f"          its beginning is in {files[0]}")
     if explanation.lost:
         lines.append(f"          {explanation.lost} records were gone before they were copied")
     lines += [f"unread:   {damage}" for damage in explanation.damages]
@@ -265,7 +266,7 @@ def _ending(explanation: Explanation) -> list[str]:
 
 def _replayed(replay: Replay) -> str:
     if not replay.has_begun:
-        return "nothing: its start, where a replay begins, is in no file here"
+        return "nothing: where a replay could begin is in no file here"
     moved = f" {replay.transitions} transitions," if replay.transitions else ""
     done = f"{replay.inputs} inputs,{moved} {replay.portraits} portraits"
     difference = replay.difference

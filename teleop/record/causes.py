@@ -114,7 +114,10 @@ class Chronicle:
             yield from self._drained(entry)
         elif entry.kind in _HEARS:
             _HEARS[Kind(entry.kind)](self, Fed.of(entry.kind, entry.t_ns, entry.data))
-        if entry.kind not in (Kind.BOOT, Kind.SNAPSHOT) and entry.t_ns > self._served_ns[1]:
+        if (
+            entry.kind not in (Kind.BOOT, Kind.SNAPSHOT, Kind.REST)
+            and entry.t_ns > self._served_ns[1]
+        ):
             self._served_ns = (self._served_ns[1], entry.t_ns)
 
     # What is heard -------------------------------------------------------------------------

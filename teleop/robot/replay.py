@@ -48,7 +48,7 @@ class RobotReplay(Replay):
         self._agent: Agent
 
     def can_begin(self, entry: Entry) -> bool:
-        """Tell whether this is a beginning: the boot, or a moment at which nobody held the robot."""
+        """Tell whether this is a beginning: the boot, or a moment when nobody held the robot."""
         return entry.number == 1 or entry.kind == Kind.REST
 
     def begin(self, entry: Entry) -> None:

@@ -16,6 +16,7 @@ Rules
 from __future__ import annotations
 
 import struct
+from typing import Any
 
 import numpy as np
 
@@ -32,6 +33,10 @@ _TWIST = struct.Struct("6d")
 _HAND0, _INSTRUMENT0, _HAND, _STEADY, _REQUESTED, _SHAPED, _BEFORE, _APPLIED, _RATES = range(9)
 _ROWS = 9
 _ROW_BYTES = 64
+#: Views of the state, and what the settings say.
+_DERIVED = frozenset(
+    {"_state", "_buffer", "_rows", "_reference", "_tremor", "_surfaces", "_work", "_sections"}
+)
 
 
 class Shape:
@@ -69,6 +74,17 @@ class Shape:
             self._sections = tremor.design(period_ns)
             self.filter_us = tremor.delay_us(self._sections, period_ns)
         self.reference(ORIGIN, ORIGIN, 0)
+
+    def __getstate__(self) -> dict[str, Any]:
+        kept = {name: value for name, value in vars(self).items() if name not in _DERIVED}
+        return {**kept, "memory": self._state.tobytes()}
+
+    def __setstate__(self, kept: dict[str, Any]) -> None:
+        memory = kept.pop("memory")
+        period_ns = round(kept["_period_s"] * 1e9)
+        self.__init__(kept["_settings"], kept["_scale"], period_ns)  # type: ignore[misc]
+        self._state[:] = np.frombuffer(memory)
+        vars(self).update(kept)
 
     def reference(self, hand: Setpoint, instrument: Setpoint, seq: int) -> None:
         """Take `hand` (X_CH0) and `instrument` (X_BT) as belonging together from now on."""

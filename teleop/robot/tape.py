@@ -2,7 +2,7 @@
 
     BOOT          what the agent was made of; repeated, so that a part of a tape says whose it is
     SNAPSHOT      what it is like at this moment, to compare
-    PART FORGED MEASURE GONE GRANT GUARD BEDSIDE STORED DEADLINE      what it was fed with
+    PART FORGED MEASURE GONE GRANT GUARD BEDSIDE STORED PIN DEADLINE     what it was fed with
     DRAIN         that it was drained, and what came out
     REST          all that it is, while nobody holds the robot: a replay may begin there too
 
@@ -65,6 +65,7 @@ class Kind(IntEnum):
     STORED = 11
     DEADLINE = 12
     REST = 13
+    PIN = 14  #: a signer that is believed from now on, or no longer
 
 
 class Boot(msgspec.Struct, frozen=True, array_like=True):
@@ -127,6 +128,11 @@ class Fed(NamedTuple):
     def stored(cls, record: Persist, now_ns: int) -> Fed:
         """Make what an agent is told of a record that is on disk."""
         return cls(Kind.STORED, now_ns, msgspec.msgpack.encode(record))
+
+    @classmethod
+    def pin(cls, signer: str, key: bytes | None, now_ns: int) -> Fed:
+        """Make what an agent is told of a signer: its public key, or None."""
+        return cls(Kind.PIN, now_ns, msgspec.msgpack.encode((signer, key)))
 
     def to(self, agent: Agent) -> bool:
         """Feed it; whether it changed anything, as far as the agent says.
@@ -253,11 +259,16 @@ def _name_of(thing: object) -> object:
 
 
 _ENCODE = msgspec.msgpack.Encoder().encode
+_PIN = msgspec.msgpack.Decoder(tuple[str, bytes | None])
 _PERSIST = msgspec.msgpack.Decoder(Persist)
 
 
 def _bedside(agent: Agent, fed: Fed) -> bool:
     return agent.bedside(_BEDSIDE.expect(fed.data, messages.Bedside), fed.now_ns)
+
+
+def _pin(agent: Agent, signer: str, key: bytes | None) -> None:
+    agent.pin(signer, None if key is None else Ed25519PublicKey.from_public_bytes(key))
 
 
 _FEEDS: Final[dict[Kind, Callable[[Agent, Fed], bool | None]]] = {
@@ -270,6 +281,7 @@ _FEEDS: Final[dict[Kind, Callable[[Agent, Fed], bool | None]]] = {
         fed.source, _GUARD.decode(fed.data), fed.now_ns
     ),
     Kind.BEDSIDE: _bedside,
+    Kind.PIN: lambda agent, fed: _pin(agent, *_PIN.decode(fed.data)),
     Kind.STORED: lambda agent, fed: agent.persisted(_PERSIST.decode(fed.data)),
     Kind.DEADLINE: lambda agent, fed: agent.handle_deadline(fed.now_ns),
 }

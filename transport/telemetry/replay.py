@@ -3,7 +3,7 @@
 Rules
 -----
 - A replay begins where its tape does: the core is made anew, of the same, and fed with all that
-  follows. Of a tape that is there from a later record on, nothing can be done again.
+  follows; or at a record that has the core whole, when it was at rest.
 - A record that is missing or damaged ends it, by its number: what followed could not be the same.
 - It is for the build that made the tape, on a machine of its kind: another compiler or libm may
   round another way, and that too is a difference that it names.
@@ -39,7 +39,7 @@ class Replay:
     Attributes
     ----------
     inputs, transitions, portraits : what was fed, came out, and was compared so far
-    has_begun : whether the beginning of the tape was found
+    has_begun : whether a beginning was found
     difference : what ended it; None while all is the same
     """
 
@@ -52,19 +52,23 @@ class Replay:
 
     def take(self, entry: Entry) -> Difference | None:
         """Do one record again; what differs, once something does."""
-        if self.difference is not None or (not self.has_begun and entry.number != 1):
+        if self.difference is not None or not (self.has_begun or self.can_begin(entry)):
             return self.difference
         if not entry.is_whole:
             self.differ(entry, "the record is damaged: its check sum does not agree")
-        elif entry.number != self._number + 1:
+        elif self.has_begun and entry.number != self._number + 1:
             self.differ(entry, f"records {self._number + 1} to {entry.number - 1} are missing")
         else:
             self._number = entry.number
             self._try(entry)
         return self.difference
 
+    def can_begin(self, entry: Entry) -> bool:
+        """Tell whether this is a beginning."""
+        return entry.number == 1
+
     def begin(self, entry: Entry) -> None:
-        """Make the core of what the first record says."""
+        """Make the core of what the beginning says."""
         raise NotImplementedError
 
     def do(self, entry: Entry) -> None:

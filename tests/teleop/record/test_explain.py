@@ -237,10 +237,10 @@ def test_a_file_without_the_boot_looks_for_it_in_those_before(tmp_path):
     told = explain(files[-1])
     assert told.files == tuple(files)
     assert told.is_same
-    assert f"its robot's boot is in {files[0].name}" in in_words(told, told.lines)
+    assert f"its beginning is in {files[0].name}" in in_words(told, told.lines)
     files[0].unlink()
     told = explain(files[-1])
-    assert "its start, where a replay begins, is in no file here" in in_words(told, told.lines)
+    assert "where a replay could begin is in no file here" in in_words(told, told.lines)
 
 
 @pytest.mark.parametrize("share", [0.3, 0.6, 0.9])

@@ -171,6 +171,43 @@ def test_a_portrait_says_what_is_otherwise():
     assert found.what == "interlock.state was 4, and is 7 when done again"
 
 
+def at_rest():
+    """A world whose hand has moved the robot, and is gone for seconds."""
+    world = moving(seed=2)
+    world.kill(world.consoles["console1"])
+    world.run(3000)
+    world.reset_at_bedside()
+    world.run(3000)
+    return world
+
+
+def test_a_replay_may_begin_where_nobody_held_the_robot():
+    world = at_rest()
+    world.engaged("console2")
+    world.run(700)
+    entries = tapes(world)[0]
+    place = max(n for n, entry in enumerate(entries) if entry.kind == Kind.REST)
+    assert place > 1000, "behind the first session"
+    replay = replayed(entries[place - 20 :])
+    assert replay.difference is None
+    assert replay.has_begun
+    assert replay.transitions >= 2, "the second session is done again"
+    assert replay.portraits > 1
+    late = parts(entries[place:], skip=50)[0] + place
+    entries[late] = changed(entries[late], with_bit_flipped)
+    found = replayed(entries[place:]).difference
+    assert found is not None
+    assert found.input_number == entries[late].number
+
+
+def test_no_key_is_on_a_tape_at_rest_either():
+    world = at_rest()
+    secret = world.robot.agent._seals._key.private_numbers().private_value.to_bytes(32, "big")
+    rests = [entry for entry in tapes(world)[0] if entry.kind == Kind.REST]
+    assert rests
+    assert not any(secret in entry.data for entry in rests)
+
+
 def test_a_tape_without_its_beginning_is_not_begun():
     entries = tapes(moving())[0]
     replay = replayed(entries[1:])
