@@ -48,12 +48,15 @@ from transport.wire.vector import unpack_setpoint
 
 PATIENCE_S = 10.0
 ROBOT, RELAY, SESSION, NODE, SURGEON = "psm", "relay", "session", "node", "surgeon"
+#: A second console, and its process.
+SECOND, NATIVED2 = "surgeon2", "natived2"
 ROLES = {
     ROBOT: Role.ROBOT,
     RELAY: Role.RELAY,
     SESSION: Role.SESSION,
     NODE: Role.NODE,
     SURGEON: Role.CONSOLE,
+    SECOND: Role.CONSOLE,
     # Devices of the registry that turn against it.
     "evil-relay": Role.RELAY,
     "evil-console": Role.CONSOLE,
@@ -63,6 +66,7 @@ ROLES = {
     "evil-guard": Role.GUARD,
 }
 TABLE = {process.name: process for process in (*PROCESSES, CONSOLE_PROCESS)}
+TABLE[NATIVED2] = CONSOLE_PROCESS
 #: Runs a module that ends when we do, however that happens. (No preexec_fn: we have threads.)
 MORTAL = """
 import ctypes, runpy, sys
@@ -303,6 +307,19 @@ class Room:
             end(ROBOT, "udp", self._robot),
             end(ROBOT, "zmq", f"tcp://127.0.0.1:{second_relay}", "evil-relay"),
         )
+
+        def hand(process: str, seed: int, console: str, *, yields: bool) -> NativedSettings:
+            return NativedSettings(
+                process=self._process(process, seed),
+                operator=OperatorSettings(console=console, robot=ROBOT, role=1),
+                script="figure8",
+                link=end(console, "udp", self._console),
+                session=self._session,
+                session_server=SESSION,
+                signers=(NODE,),
+                yields=yields,
+            )
+
         RobotStore(self.run_dir / "robot.store").create()
         return {
             "relayd": RelaydSettings(
@@ -341,15 +358,8 @@ class Room:
                 audit=str(self.run_dir / "audit"),
                 audit_head=str(self.run_dir / "audit-head"),
             ),
-            "natived": NativedSettings(
-                process=self._process("natived", 5),
-                operator=OperatorSettings(console=SURGEON, robot=ROBOT, role=1),
-                script="figure8",
-                link=end(SURGEON, "udp", self._console),
-                session=self._session,
-                session_server=SESSION,
-                signers=(NODE,),
-            ),
+            "natived": hand("natived", 5, SURGEON, yields=False),
+            NATIVED2: hand(NATIVED2, 6, SECOND, yields=True),
         }
 
     def _process(self, name: str, seed: int) -> ProcessSettings:
