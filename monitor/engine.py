@@ -27,6 +27,7 @@ from numpy.typing import NDArray
 from monitor.ingest import Ingest
 from monitor.messages import Block, Metric, Reading, Reason, Samples, Signal, pack
 from monitor.rows import MS, SILENCE_NS
+from monitor.sensors import SENSORS
 from monitor.vitals.events import Events
 from monitor.vitals.numerics import Numerics
 from monitor.vitals.resp import Resp
@@ -39,13 +40,6 @@ LATE_NS: Final = 1_000 * MS
 #: Events of one sensor and tick, a patient; a full table counts what finds no room.
 EVENTS_EACH: Final = 4
 EVENTS_LEAST: Final = 256
-SENSORS: Final = (
-    "monitor.vitals.heart",
-    "monitor.vitals.ppg",
-    "monitor.vitals.spo2",
-    "monitor.vitals.abp",
-    "monitor.vitals.resp",
-)
 OPTIONS: Final = Options()
 #: Plain numbers grow older, and are looked at, in so many ticks.
 PLAIN_TICKS: Final = 5

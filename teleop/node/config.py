@@ -22,6 +22,7 @@ from typing import Annotated, Final, Literal, NamedTuple
 import msgspec
 from msgspec import Meta
 
+from monitor.sensors import SENSORS
 from safety.limits import Limits
 from teleop.node.mistakes import ConfigError, line_of, syntax_mistake, type_mistake
 from teleop.node.rundir import default_path
@@ -65,6 +66,16 @@ Policies = Annotated[
 Estops = Annotated[
     tuple[Name, ...], Meta(max_length=16, description="at most 16 names of wired emergency stops")
 ]
+
+
+Bed = Annotated[
+    str,
+    Meta(
+        pattern=r"^[a-z0-9][a-z0-9_-]{0,14}/[a-z0-9][a-z0-9_-]{0,14}$",
+        description='a bed, "unit/bed" of a-z 0-9 _ -',
+    ),
+]
+Beds = Annotated[tuple[Bed, ...], Meta(max_length=4096, description='beds, such as "or/1"')]
 
 
 class Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -177,6 +188,29 @@ class Video(Section, frozen=True, kw_only=True):
     public: str = ""
 
 
+class Monitor(Section, frozen=True, kw_only=True):
+    """The vital signs of some beds."""
+
+    identity: Name = "monitor"
+    listen: Tcp = "tcp://127.0.0.1:7416"
+    publish: Annotated[
+        str,
+        Meta(
+            pattern=rf"^(tcp://{_HOST}{_PORT})?$",
+            description='"tcp://host:port", or "" for this machine only',
+        ),
+    ] = "tcp://127.0.0.1:7417"
+    beds: Beds = ()
+    sensors: Annotated[
+        tuple[Module, ...], Meta(min_length=1, max_length=32, description="modules of sensors")
+    ] = SENSORS
+    leads: Annotated[int, Meta(ge=1, le=3, description="ECG leads of a bed, 1 to 3")] = 3
+    spo2_curve: Annotated[
+        Literal["linear", "max3010x"],
+        Meta(description='the probe\'s curve, "linear" or "max3010x"'),
+    ] = "linear"
+
+
 class Metrics(Section, frozen=True, kw_only=True):
     """Numbers for the hospital's monitoring."""
 
@@ -209,6 +243,7 @@ class NodeConfig(Section, frozen=True, kw_only=True):
     endoscope: Endoscope = Endoscope()
     record: Record = Record()
     video: Video = Video()
+    monitor: Monitor = Monitor()
     metrics: Metrics = Metrics()
     audit: Audit = Audit()
 
@@ -294,6 +329,8 @@ LISTENERS: Final[dict[str, Endpoint]] = {
         "session.listen",
         "robot.guard",
         "robot.driver_listen",
+        "monitor.listen",
+        "monitor.publish",
         "metrics.listen",
     )
 }
@@ -343,6 +380,7 @@ def _same_device(config: NodeConfig) -> str:
         config.session.identity,
         config.session.signer,
         config.watchdog.identity,
+        config.monitor.identity,
         config.robot.name,
     )
     return next((repr(name) for name in devices if devices.count(name) > 1), "")
@@ -364,6 +402,11 @@ def _simulator_elsewhere(config: NodeConfig) -> str:
     return repr(listen) if config.robot.driver != "external" and listen != "unix" else ""
 
 
+def _bed_twice(config: NodeConfig) -> str:
+    beds = config.monitor.beds
+    return next((repr(bed) for bed in beds if beds.count(bed) > 1), "")
+
+
 def _no_room(config: NodeConfig) -> str:
     record = config.record
     return f"{record.total_mb} MB" if 0 < record.total_mb < 3 * record.file_mb else ""
@@ -381,10 +424,13 @@ CHECKS: Final = (
         for key, endpoint in {**LISTENERS, "relay.datagram": _DATAGRAM}.items()
     ),
     *(Check(key, "a port of its own", partial(_twice, key)) for key in LISTENERS),
-    Check("robot.name", "no device name of relay, session, signer or watchdog", _same_device),
+    Check(
+        "robot.name", "no device name of relay, session, signer, watchdog or monitor", _same_device
+    ),
     Check("robot.estops", "sources that robot.ceilings does not name", _two_policies),
     Check("watchdog.identity", "no source of robot.ceilings or robot.estops", _watchdogs_policy),
     Check("robot.driver_listen", '"unix" for the simulator', _simulator_elsewhere),
+    Check("monitor.beds", "each bed once", _bed_twice),
     Check("record.total_mb", "0, or room for three files", _no_room),
     Check("video.udp_ports", "a first port not above the last, up to 65535", _no_range),
     Check("metrics.listen", "a loopback address, because the page asks no key", _beyond_loopback),

@@ -1,0 +1,271 @@
+"""The monitor's process: what devices say comes in, what the engine makes of it goes out.
+
+Devices reach it over CURVE (a device speaks in its own name only), sources of this machine over a
+socket in the run directory. Numbers and beats leave on a PUB socket there, and over CURVE.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from typing import Final
+
+import numpy as np
+import zmq
+
+from monitor import ingest
+from monitor.bulletin import Bulletin
+from monitor.engine import TICK_NS, Engine, Found, warm
+from monitor.messages import Beat, Metric, Numeric, Reading, Samples, Signal
+from monitor.settings import MonitordSettings, sources, vitals
+from monitor.vitals import numerics
+from monitor.vitals.seam import Options
+from transport.io import curve
+from transport.io.curve import Doorman
+from transport.io.dialogue import CAUSES as SOCKET_CAUSES
+from transport.io.dialogue import Listener
+from transport.io.keys import Device, Keyring, Role
+from transport.io.process import Runtime, main
+from transport.io.zmq import Port, Tuning, tune
+from transport.wire.codec import MESSAGE_BYTES_MAX, Registry, encode
+from transport.wire.errors import WireError
+
+DEVICES, LISTENERS = "monitor.devices", "monitor.vitals"
+DOORS: Final = {
+    DEVICES: frozenset({Role.DEVICE}),
+    LISTENERS: frozenset({Role.ICU, Role.OBSERVER}),
+}
+HANDSHAKES: Final = ("admitted", "unknown_key", "wrong_role", "unknown_domain", "not_curve")
+#: Why something was refused before the engine saw it.
+DOOR: Final = (*SOCKET_CAUSES, "wire", "identity", "unknown_bed")
+#: What a bed's device may send: five messages each 40 ms, and what waited half a second.
+RATE_HZ, BURST = 125, 64
+CALLERS_MAX: Final = 4096
+REFRESH_NS: Final = 50_000_000
+#: Beats that one tick may say; the rest are counted.
+BEATS_MAX: Final = 512
+#: A tick's worth of numbers and beats may wait for a slow subscriber, and some ticks more.
+TUNING: Final = Tuning(hwm=8192)
+_REGISTRY: Final = Registry((Samples, Reading))
+_US: Final = 1000
+
+
+class Monitord:
+    """The engine between its sockets."""
+
+    def __init__(self, settings: MonitordSettings, runtime: Runtime) -> None:
+        self._open_board(runtime)
+        self._clock = runtime.clock
+        self._keyring = keyring = Keyring.load(settings.keys)
+        options = Options(settings.leads, settings.spo2_curve)
+        now_ns = runtime.clock.now_ns()
+        self._engine = Engine(settings.beds, now_ns, settings.sensors, options)
+        self._bulletin = Bulletin(len(settings.beds))
+        self._vital = [
+            [f"vital/{b}/{m.name.lower()}".encode() for m in Metric] for b in settings.beds
+        ]
+        self._beat = [f"beat/{bed}".encode() for bed in settings.beds]
+        self._said = self._told = 0
+        identity = keyring.identity(settings.identity)
+        count_handshake = self._handshakes.__getitem__
+        runtime.keep(
+            Doorman(runtime.loop, runtime.context, keyring, DOORS, lambda r: count_handshake(r)())
+        )
+        self._devices = runtime.keep(
+            Listener(
+                runtime,
+                keyring,
+                identity,
+                DEVICES,
+                settings.listen,
+                lambda device: None,
+                self._heard,
+                self._refuse,
+                rate_hz=RATE_HZ,
+                burst=BURST,
+                callers_max=CALLERS_MAX,
+            )
+        )
+        local = tune(runtime.context.socket(zmq.PULL))
+        local.bind(sources(runtime.settings.run_dir))
+        self._local = runtime.keep(
+            Port(runtime.loop, local, self._pushed, on_surplus=lambda: self._refuse("parts"))
+        )
+        near = tune(runtime.context.socket(zmq.PUB), TUNING)
+        near.bind(vitals(runtime.settings.run_dir))
+        publishers = [near]
+        if settings.publish:
+            publishers.append(
+                curve.server_socket(
+                    runtime.context, zmq.PUB, identity, LISTENERS, settings.publish, TUNING
+                )
+            )
+        self._publishers = [
+            runtime.keep(Port(runtime.loop, socket, lambda _: None)) for socket in publishers
+        ]
+        runtime.loop.every(REFRESH_NS, self._keep_house)
+        self._alarm = runtime.loop.alarm(self._tick)
+        runtime.keep(self._alarm)
+        self._alarm.set(self._engine.next_deadline_ns())
+        runtime.ready()
+
+    def close(self) -> None:
+        """Count for the last time."""
+        self._count()
+
+    # In
+
+    def _heard(self, device: Device, data: bytes) -> None:
+        """Take what a device says over CURVE: in its own name, or not at all."""
+        message = self._decode(data)
+        if message is None:
+            return
+        if message.device != device.name:
+            self._refuse("identity")
+        else:
+            self._take(message)
+
+    def _pushed(self, frames: list[zmq.Frame]) -> None:
+        """Take what a source of this machine says."""
+        if len(frames) != 1:
+            self._refuse("parts")
+        elif len(frames[0]) > MESSAGE_BYTES_MAX:
+            self._refuse("oversized")
+        elif (message := self._decode(frames[0].bytes)) is not None:
+            self._take(message)
+
+    def _decode(self, data: bytes) -> Samples | Reading | None:
+        try:
+            message = _REGISTRY.decode(data)
+        except WireError:
+            self._refuse("wire")
+            return None
+        assert isinstance(message, Samples | Reading)
+        return message
+
+    def _take(self, message: Samples | Reading) -> None:
+        self._received()
+        self._engine.receive(message, self._clock.now_ns())
+
+    def _refuse(self, cause: str) -> None:
+        self._refused[cause].add()
+
+    # Out
+
+    def _tick(self) -> None:
+        """Make every tick that is due: first what has come, then what it means."""
+        engine = self._engine
+        self._local.poll()
+        begin_ns = self._clock.now_ns()
+        while engine.handle_deadline(begin_ns):
+            self._late.record(max(0, begin_ns - (engine.next_deadline_ns() - TICK_NS)))
+            tick_ns = self._clock.now_ns()
+            for found in engine.found:
+                self._say_beats(found)
+            self._say_numbers(tick_ns)
+            self._took.record(self._clock.now_ns() - begin_ns)
+        self._alarm.set(engine.next_deadline_ns())
+
+    def _say_numbers(self, now_ns: int) -> None:
+        numbers = self._engine.numerics
+        for patient, metric in self._bulletin.due(numbers, now_ns):
+            self._said += 1
+            value = float(numbers.values[patient, metric])
+            message = Numeric(
+                66,
+                self._engine.beds[patient],
+                self._said,
+                metric,
+                None if value != value else value,
+                round(100 * float(numbers.quality[patient, metric])),
+                int(numbers.reason[patient, metric]),
+                max(0, int(numbers.age_ns[patient, metric])) // _US,
+            )
+            self._publish(self._vital[patient][metric], encode(message))
+
+    def _say_beats(self, found: Found) -> None:
+        """Say what one sensor found in this tick."""
+        n = len(found.events)
+        self._unsaid.add(max(0, n - BEATS_MAX))
+        delays_ns = self._engine.ingest.rows["delay_ns"].reshape(-1, len(Signal))
+        signals = list(found.sensor.SIGNALS)
+        for row in found.events.rows[: min(n, BEATS_MAX)]:
+            patient = int(row["patient"])
+            self._told += 1
+            value = float(row["value"][0])
+            behind_us = (found.at - int(row["at"])) * 1e6 / found.sensor.RATE_HZ
+            message = Beat(
+                67,
+                self._engine.beds[patient],
+                self._told,
+                int(row["kind"]),
+                int(row["label"]),
+                round(100 * float(row["quality"])),
+                value if np.isfinite(value) and abs(value) < 1e6 else None,
+                max(0, int(behind_us) + int(delays_ns[patient, signals].max()) // _US),
+            )
+            self._publish(self._beat[patient], encode(message))
+
+    def _publish(self, topic: bytes, data: bytes) -> None:
+        for port in self._publishers:
+            port.send_to(topic, data)
+
+    # The house
+
+    def _keep_house(self) -> None:
+        self._keyring.refresh()
+        self._count()
+
+    def _open_board(self, runtime: Runtime) -> None:
+        names = {cause: f'monitor_refused_total{{cause="{cause}"}}' for cause in DOOR}
+        shaken = {name: f'monitor_handshake_total{{result="{name}"}}' for name in HANDSHAKES}
+        inside = {cause: f'monitor_samples_total{{cause="{cause}"}}' for cause in ingest.CAUSES}
+        plain = {cause: f'monitor_readings_total{{cause="{cause}"}}' for cause in numerics.CAUSES}
+        board = runtime.open_board(
+            (
+                *(name for group in (names, shaken, inside, plain) for name in group.values()),
+                "monitor_messages_total",
+                "monitor_said_total",
+                "monitor_events_lost_total",
+                "monitor_ticks_skipped_total",
+            ),
+            ("monitor_beds", "monitor_rows_playing"),
+            ("tick_ns", "tick_late_ns"),
+        )
+        self._refused = {cause: board.counter(name) for cause, name in names.items()}
+        self._handshakes: dict[str, Callable[[], None]] = {
+            result: board.counter(name).add for result, name in shaken.items()
+        }
+        self._inside = {cause: board.counter(name) for cause, name in inside.items()}
+        self._plain = {cause: board.counter(name) for cause, name in plain.items()}
+        self._received = board.counter("monitor_messages_total").add
+        self._spoken = board.counter("monitor_said_total")
+        self._unsaid = board.counter("monitor_events_lost_total")
+        self._skipped = board.counter("monitor_ticks_skipped_total")
+        self._beds = board.gauge("monitor_beds")
+        self._playing = board.gauge("monitor_rows_playing")
+        self._took = board.histogram("tick_ns")
+        self._late = board.histogram("tick_late_ns")
+
+    def _count(self) -> None:
+        """Show what the cores have counted."""
+        engine = self._engine
+        for cause, total in engine.ingest.counted().items():
+            self._inside[cause].add(total - self._inside[cause].value)
+        for cause, total in engine.plain.refused.items():
+            self._plain[cause].add(total - self._plain[cause].value)
+        unknown = self._refused["unknown_bed"]
+        unknown.add(engine.unknown - unknown.value)
+        self._spoken.add(self._said + self._told - self._spoken.value)
+        self._skipped.add(engine.skipped - self._skipped.value)
+        self._beds.set(len(engine.beds))
+        self._playing.set(int(engine.ingest.rows["proven"].sum()))
+
+
+def prepare(settings: MonitordSettings) -> None:
+    """Compile before any right is taken: this is seconds of a core."""
+    warm(settings.sensors)
+
+
+if __name__ == "__main__":
+    sys.exit(main(MonitordSettings, Monitord, prepare))
