@@ -13,7 +13,7 @@ Rules
    beats is known. Noise does not repeat.
 3. A pause is searched once it is longer than `search` usual intervals: the best refused peak
    becomes a beat at half the threshold. Such a beat is late, and teaches no lead anything.
-4. After six seconds without a beat levels are let go to the largest that was seen since, again and
+4. After four seconds without a beat levels are let go to the largest that was seen since, again and
    again: an amplitude that fell for good is found, and the floor (`level`) keeps noise out.
 """
 
@@ -26,8 +26,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monitor.vitals.ecg import pacer
-from monitor.vitals.ecg.fusion import best_lead, fuse, resemble, steepness, weigh_again
-from monitor.vitals.ecg.level import is_heard, median, peak_of, restart, settle
+from monitor.vitals.ecg.fusion import (
+    best_lead,
+    fuse,
+    is_t_wave,
+    is_visible,
+    low_band,
+    resemble,
+    weigh_again,
+)
+from monitor.vitals.ecg.level import is_heard, median, peak_of, pitch_of, release, settle
 from monitor.vitals.ecg.morphology import (
     find_r,
     knows,
@@ -51,7 +59,7 @@ _VENTRICULAR: Final = int(Label.VENTRICULAR)
 _PACED: Final = int(Label.PACED)
 #: Levels, of the fused signal, before the first beat.
 _NOISE: Final = 0.2
-_RELEASE: Final = 6 * RATE_HZ
+_RELEASE: Final = 4 * RATE_HZ
 #: An interval longer than this says nothing of the usual one.
 _RR_MAX: Final = 3 * RATE_HZ
 #: A paced QRS follows its spike within 200 ms.
@@ -59,7 +67,6 @@ _PACED_WITHIN: Final = RATE_HZ // 5
 #: Fused peak to R, at a beat that no lead shows any more.
 _R_BEFORE: Final = 28
 _SHARE: Final = 0.125
-_SLOPE_SHARE: Final = 0.25
 
 
 @jit
@@ -92,9 +99,10 @@ def decide(
     patient["last"] = f
     pause = at - patient["beat_at"]
     if pause > rules.search * patient["usual"] + rules.confirm and patient["spare"] > 0.0:
-        if patient["spare"] > rules.search_threshold * _threshold(patient, rules):
+        half = rules.search_threshold * _threshold(patient, rules)
+        if patient["spare"] > half or patient["spare_wide"] > 1.0:
             _find(patient, leads, who, at, rules, rows, tally)
-        patient["spare"] = 0.0
+        patient["spare"] = patient["spare_wide"] = 0.0
     if at - max(patient["beat_at"], patient["released_at"]) >= _RELEASE:
         _release(patient, leads, at, rules)
 
@@ -131,12 +139,12 @@ def _release(patient: Any, leads: Any, at: int, rules: Rules) -> None:
     for i in range(leads.shape[0]):
         lead = leads[i]
         if is_heard(lead):
-            for band in range(BANDS):
-                restart(lead, band, lead["quiet"][band], rules.weight_power)
+            release(lead, rules.weight_power)
     for j in range(BEATS):
         patient["beats"][j] = 1.0
         patient["noises"][j] = _NOISE
     patient["level"], patient["noise"] = 1.0, _NOISE
+    patient["typical"] = 0.0
     patient["released_at"] = at
 
 
@@ -162,21 +170,23 @@ def _judge(
         return
     peak = weigh_again(leads, at, peak_at, patient["peak"], rules)
     like = resemble(leads, peak_at)
-    is_tall = peak > _needed(patient, like, since, rules)
-    if is_tall and since < rules.t_wave:
-        is_tall = steepness(leads, at, peak_at) >= rules.t_slope
-    if is_tall:
+    low = low_band(leads, at, peak_at, rules.threshold)
+    is_beat = peak > _needed(patient, like, since, rules) or (like > rules.alike and low > 1.0)
+    can_count = is_visible(leads, at, peak_at)
+    if is_beat and can_count and not is_t_wave(leads, at, peak_at, since, rules):
         _accept(patient, leads, who, at, peak, like, rules, rows, tally)
         return
-    if peak > _threshold(patient, rules):
+    is_late = since > patient["usual"]
+    if can_count and (peak > _threshold(patient, rules) or (is_late and low > 1.0)):
         for i in range(leads.shape[0]):
             if is_heard(leads[i]):
                 remember(leads[i], find_r(leads[i], peak_at), rules.alike)
     patient["noises"][patient["filled_noise"] & (BEATS - 1)] = peak
     patient["filled_noise"] += 1
     patient["noise"] = median(patient["noises"], BEATS)
-    if peak > patient["spare"] and since >= rules.t_wave:
+    if peak > patient["spare"] and since >= rules.t_wave and can_count:
         patient["spare"], patient["spare_at"] = peak, peak_at
+        patient["spare_wide"] = low
         patient["spare_r"] = find_r(leads[best_lead(leads)], peak_at)
 
 
@@ -278,9 +288,8 @@ def _learn(lead: Any, at: int, peak_at: int, rules: Rules) -> None:
         lead["quiet"][band] = 0.0
         settle(lead, band, rules.weight_power)
     remember(lead, find_r(lead, peak_at), rules.alike)
-    slope = steepest(lead, at, peak_at)
-    share = _SLOPE_SHARE if lead["slope"] > 0.0 else 1.0
-    lead["slope"] += share * (slope - lead["slope"])
+    lead["slope"] = steepest(lead, at, peak_at)
+    lead["pitch"] = max(1e-6, pitch_of(lead, at, peak_at))
 
 
 @jit
@@ -294,6 +303,5 @@ def _label(patient: Any, leads: Any, lead: Any, r_at: int, wide: int, rules: Rul
     is_early = r_at - patient["r_at"] < rules.premature * patient["usual"]
     if likeness(lead, r_at, 0) > rules.alike:
         return _SUPRAVENTRICULAR if is_early else _NORMAL
-    if wide >= rules.wide:
-        return _VENTRICULAR
-    return _UNKNOWN
+    is_other = likeness(lead, r_at, 0) < rules.other
+    return _VENTRICULAR if wide >= rules.wide and (is_early or is_other) else _UNKNOWN

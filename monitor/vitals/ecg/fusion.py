@@ -11,13 +11,18 @@ Rules
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
-from monitor.vitals.ecg.level import distrust, is_heard, peak_of, trust
-from monitor.vitals.ecg.morphology import find_r, knows, resemblance, steepest
+from monitor.vitals.ecg.level import distrust, is_heard, peak_of, pitch_of, trust
+from monitor.vitals.ecg.morphology import find_r, height_of, knows, resemblance, steepest
 from monitor.vitals.ecg.rules import Rules
-from monitor.vitals.ecg.state import BANDS, ENVELOPE
+from monitor.vitals.ecg.state import BANDS, ENVELOPE, WIDE
 from transport.kernel.jit import jit
+
+#: What is less tall is not counted as a QRS; AAMI EC13.
+HEIGHT_MV: Final = 0.15
+#: Nor is what gives less than a triangle of 0.15 mV and 100 ms in the low band, 0.046, and some.
+WIDE_MV: Final = 0.06
 
 
 @jit
@@ -65,15 +70,52 @@ def resemble(leads: Any, peak_at: int) -> float:
 
 
 @jit
-def steepness(leads: Any, at: int, peak_at: int) -> float:
-    """Give the steepest slope at a peak, in those of the last beats; 1 while there are none."""
-    total = weights = 0.0
+def is_t_wave(leads: Any, at: int, peak_at: int, since: int, rules: Rules) -> bool:
+    """Tell whether a peak, so long after the last beat, is a T wave: gentler than that beat.
+
+    Gentle is less than half as steep, or as much of a lower pitch (`t_sharp`): a T wave of 1.2 mV
+    can be as steep as its QRS of 1 mV, but not as short.
+    """
+    steep = pitch = weights = 0.0
     for i in range(leads.shape[0]):
         lead = leads[i]
         if is_heard(lead) and lead["slope"] > 0.0:
-            total += trust(lead) * steepest(lead, at, peak_at) / lead["slope"]
-            weights += trust(lead)
-    return total / weights if weights > 0.0 else 1.0
+            weight = trust(lead)
+            steep += weight * steepest(lead, at, peak_at) / lead["slope"]
+            pitch += weight * pitch_of(lead, at, peak_at) / lead["pitch"]
+            weights += weight
+    if weights <= 0.0 or since >= rules.t_wave:
+        return False
+    is_low = since < rules.t_soon and pitch < rules.t_pitch * weights
+    return is_low or steep < rules.t_slope * weights
+
+
+@jit
+def low_band(leads: Any, at: int, peak_at: int, threshold: float) -> float:
+    """Give how far the low bands by themselves see a beat, 1 being their threshold."""
+    total = weights = 0.0
+    for i in range(leads.shape[0]):
+        lead = leads[i]
+        if is_heard(lead):
+            height = peak_of(lead, WIDE, at, peak_at) * lead["gain"][WIDE]
+            noise = lead["noise"][WIDE]
+            weight = lead["trust"][WIDE]
+            total += weight * min(height, 1.5) / (noise + threshold * (1.0 - noise))
+            weights += weight
+    return total / weights if weights > 0.0 else 0.0
+
+
+@jit
+def is_visible(leads: Any, at: int, peak_at: int) -> bool:
+    """Tell whether a peak is as tall as a QRS must be, or as wide, in some lead."""
+    for i in range(leads.shape[0]):
+        lead = leads[i]
+        if is_heard(lead):
+            if height_of(lead, peak_at) >= HEIGHT_MV:
+                return True
+            if peak_of(lead, WIDE, at, peak_at) >= WIDE_MV:
+                return True
+    return False
 
 
 @jit

@@ -16,7 +16,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from monitor.vitals.ecg.rules import RATE_HZ
-from monitor.vitals.ecg.state import BANDS, BEATS, ENVELOPE
+from monitor.vitals.ecg.state import BANDS, BEATS, ENVELOPE, SHARP, WIDE
 from transport.kernel.jit import jit
 
 #: mV, of an envelope; a triangle of 100 ms and 0.15 mV gives 0.011 to 0.025 in the three bands.
@@ -24,8 +24,11 @@ FLOOR_MV: Final = 0.012
 #: A lead of nothing but filters' settling is not learnt from.
 _SETTLING: Final = RATE_HZ // 2
 _LEARNT: Final = _SETTLING + 3 * RATE_HZ
+_LEAST: Final = 1e-6
 #: Noise that is taken for granted until the first beats.
 _NOISE: Final = 0.3
+#: Levels fall by no more than this at once: what is less was a P wave.
+_RELEASE: Final = 0.2
 #: Samples without a valid one, and without a change, until a lead is not asked.
 _BAD_MAX: Final = 25
 _FLAT_MAX: Final = 125
@@ -65,13 +68,21 @@ def restart(lead: Any, band: int, level: float, power: float) -> None:
 
 
 @jit
+def release(lead: Any, power: float) -> None:
+    """Let levels go to the largest that was seen since the last beat, to a fifth at most."""
+    for band in range(BANDS):
+        level = _RELEASE / lead["gain"][band]
+        restart(lead, band, max(level, lead["quiet"][band]), power)
+
+
+@jit
 def settle(lead: Any, band: int, power: float) -> None:
     """Bring gain, noise and weight of a band up to its last beats."""
     level = median(lead["beats"][band], BEATS)
     noise = median(lead["noises"][band], BEATS)
     lead["gain"][band] = 1.0 / max(level, FLOOR_MV)
     lead["noise"][band] = noise / max(level, FLOOR_MV)
-    lead["weight"][band] = 0.0
+    lead["weight"][band] = _LEAST  # what lies at the floor decides only where it is alone
     if level > FLOOR_MV:
         lead["weight"][band] = 1e-4 + max(0.0, 1.0 - noise / level) ** power
     lead["trust"][band] = lead["weight"][band]
@@ -116,6 +127,13 @@ def peak_of(lead: Any, band: int, at: int, peak_at: int) -> float:
     for k in range(peak_at - 12, min(at, peak_at + 12) + 1):
         best = max(best, float(lead["envelope"][k & (ENVELOPE - 1), band]))
     return best
+
+
+@jit
+def pitch_of(lead: Any, at: int, peak_at: int) -> float:
+    """Give what part of a peak's low band its sharp one is: less for what is wide."""
+    wide = peak_of(lead, WIDE, at, peak_at)
+    return peak_of(lead, SHARP, at, peak_at) / wide if wide > 0.0 else 0.0
 
 
 @jit

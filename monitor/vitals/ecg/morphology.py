@@ -44,6 +44,16 @@ def find_r(lead: Any, peak_at: int) -> int:
 
 
 @jit
+def height_of(lead: Any, peak_at: int) -> float:
+    """Measure what lies before a peak of the fused signal from its top to its bottom, mV."""
+    low = high = float(lead["clean"][(peak_at - _R_FROM) & (HISTORY - 1)])
+    for k in range(peak_at - _R_FROM + 1, peak_at + 1):
+        v = float(lead["clean"][k & (HISTORY - 1)])
+        low, high = min(low, v), max(high, v)
+    return high - low
+
+
+@jit
 def steepest(lead: Any, at: int, peak_at: int) -> float:
     """Give the steepest slope around a peak of the fused signal, mV in 8 ms."""
     best = 0.0

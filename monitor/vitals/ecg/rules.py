@@ -19,8 +19,8 @@ class Rules(NamedTuple):
 
     #: A beat's height on the way from noise to beats; Hamilton: 0.3125 to 0.475.
     threshold: float = 0.4
-    #: Nothing within it is a second beat; Pan & Tompkins: 200 ms.
-    refractory: int = 50
+    #: Nothing within it is a second beat; Pan & Tompkins: 200 ms, just over 300 bpm.
+    refractory: int = 48
     #: No larger value for so long makes a peak: most of the latency is this and the filters' delay.
     confirm: int = 20
     #: Until here after a beat a gentler slope is a T wave; Pan & Tompkins: 360 ms, but the T wave
@@ -28,6 +28,10 @@ class Rules(NamedTuple):
     t_wave: int = 100
     #: Its slope, of the last beats'; Pan & Tompkins: one half.
     t_slope: float = 0.5
+    #: Until here it may also be one by its pitch: so much of the last beat's. Pan & Tompkins: 360
+    #: ms; measured: 0.40 to 0.46 at 180 ms beside 100 ms.
+    t_soon: int = 90
+    t_pitch: float = 0.6
     #: A pause longer than so many R-R intervals is searched; Hamilton: 1.5.
     search: float = 1.5
     #: What is found there needs so much of the threshold; Pan & Tompkins: one half.
@@ -45,6 +49,9 @@ class Rules(NamedTuple):
     early: float = 1.0
     #: But nothing needs more than so many beats' height.
     ceiling: float = 1.2
-    #: A beat is early below so many R-R intervals; wide from 120 ms on.
+    #: A beat is early below so many R-R intervals; wide from 120 ms on, of which `width`, whose
+    #: edges are slopes, measures 104.
     premature: float = 0.85
-    wide: int = 30
+    wide: int = 26
+    #: Below this likeness to the commonest shape a wide beat is ventricular, early or not.
+    other: float = 0.5

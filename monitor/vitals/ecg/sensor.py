@@ -202,7 +202,7 @@ def _begin(lead: Any, v: float) -> None:
     lead["alive"] = True
     lead["since"] = lead["filled"] = 0
     lead["origin"] = v
-    lead["roughness"] = lead["slope"] = lead["agreement"] = 0.0
+    lead["roughness"] = lead["slope"] = lead["pitch"] = lead["agreement"] = 0.0
     lead["moments"][:] = 0.0
     lead["memory"][:] = 0.0
     lead["sum"][:] = 0.0

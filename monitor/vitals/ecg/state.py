@@ -40,7 +40,8 @@ LEAD: Final = np.dtype(
         ("mask", MASK),
         ("origin", np.float64),  # mV, subtracted: filters start at rest
         ("roughness", np.float64),  # mV, running mean of the second difference
-        ("slope", np.float64),  # mV in 8 ms, steepest of a beat, running mean
+        ("slope", np.float64),  # mV in 8 ms, steepest of the last beat
+        ("pitch", np.float64),  # its sharp band as a part of its low one
         ("agreement", np.float64),  # bSQI
         ("quality", np.float64),
         ("moments", np.float64, (3,)),  # of the clean signal: 2nd, 4th; 2nd of what mains leave
@@ -84,6 +85,7 @@ PATIENT: Final = np.dtype(
         ("spare", np.float64),  # the best that was refused since the last beat
         ("spare_at", np.int64),
         ("spare_r", np.int64),
+        ("spare_wide", np.float64),  # the best that the low band alone would take
         ("released_at", np.int64),  # when levels were last let go for want of beats
         ("filled", np.int64),
         ("filled_noise", np.int64),
