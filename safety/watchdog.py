@@ -27,7 +27,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Sequence
 from enum import IntEnum
-from typing import Annotated, Final, Literal, NamedTuple
+from typing import Annotated, Final, Literal, NamedTuple, assert_never
 
 import msgspec
 
@@ -35,7 +35,7 @@ from safety.ceiling import SILENCE_POLICY
 from safety.messages import Ceiling
 from safety.state import State
 from safety.supervision import Alive, Between, Pace, Share, Status
-from transport.telemetry.pulse import Phase, in_order
+from transport.telemetry.pulse import BEAT_NS, BEAT_REALTIME_NS, Phase, in_order
 from transport.wire.codec import encode
 
 MS: Final = 1_000_000
@@ -55,7 +55,8 @@ RELAXED: Final = 10
 LATE_HOLD_NS: Final = 50 * MS
 #: The ceiling is said anew so often, and lives so long: three may be lost (row 57: 50 ms).
 SAY_NS, TTL_NS = 12 * MS, 48 * MS
-#: The pace of an alive supervision: half of the beats that would just keep it from being hung.
+#: The cycle of the alive supervision. It wants half of the beats of an idle loop; so many bad
+#: cycles in a row are borne.
 PACE_NS: Final = 1000 * MS
 PACE_FAILURES: Final = 2
 #: A process leaks that has grown by so much since it was looked at first; each such step is told.
@@ -285,7 +286,7 @@ class _Life:
     def limps(self, now_ns: int) -> bool:
         """Tell, once, whether it beats too slowly for good."""
         if self.alive is None:
-            least = PACE_NS // (2 * self.hang.most_ns)
+            least = PACE_NS // (2 * (BEAT_REALTIME_NS if self.fifo else BEAT_NS))
             pace = Pace(PACE_NS, least, _COUNTS_MAX, PACE_FAILURES)
             self.alive = Alive(pace, self.beats, now_ns)
         before = self.alive.status
@@ -388,6 +389,8 @@ class Watchdog:
                 self._examine(row, stages, resident_bytes, now_ns)
             case Counted(row, sent, arrived):
                 self._count(row, sent, arrived, now_ns)
+            case _:
+                assert_never(message)
 
     def next_event(self) -> Noticed | None:
         """Take the oldest event."""

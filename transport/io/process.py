@@ -44,8 +44,6 @@ from transport.telemetry.tape import Tape
 EXIT_SETTINGS = 2
 SETTINGS_BYTES_MAX = 1 << 20
 _HOUSEKEEPING_NS = 1_000_000_000
-#: So often a loop beats with real-time rights, and so often without.
-BEAT_REALTIME_NS, BEAT_NS = 4_000_000, 25_000_000
 #: On every board, beside what the process itself counts.
 GAUGES = ("ready", "rt_degraded", "pm_qos")
 
@@ -182,8 +180,7 @@ class Runtime:
     def ready(self) -> None:
         """Tell the supervisor that this process does its work now, and beat from now on."""
         self.board.gauge("ready").set(1)
-        period_ns = BEAT_REALTIME_NS if self.pulse.layout.fifo else BEAT_NS
-        self.keep(self.loop.every(period_ns, self._beat))
+        self.keep(self.loop.every(self.pulse.layout.beat_ns, self._beat))
 
     def stop(self, code: int = 0) -> None:
         """End the process with `code` as soon as the loop comes round."""

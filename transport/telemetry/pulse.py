@@ -28,6 +28,8 @@ from transport.telemetry.header import Corrupt
 
 MAGIC = b"trocarPL"
 STAGES_MAX = 16
+#: So often a loop beats while it is idle: one with SCHED_FIFO, and any other.
+BEAT_REALTIME_NS, BEAT_NS = 4_000_000, 25_000_000
 
 _HEAD_BYTES = 64  # a cache line
 _PHASE, _BEATS, _STAGES = 0, 1, _HEAD_BYTES // 8
@@ -55,6 +57,11 @@ class Layout(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     start: int
     fifo: int = 0
     stages: tuple[str, ...] = ()
+
+    @property
+    def beat_ns(self) -> int:
+        """How often it beats while it is idle."""
+        return BEAT_REALTIME_NS if self.fifo else BEAT_NS
 
     @property
     def data_bytes(self) -> int:
