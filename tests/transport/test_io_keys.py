@@ -3,8 +3,10 @@
 import os
 import stat
 
+import msgspec
 import pytest
 import zmq
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from transport.io import keys
 from transport.io.keys import KeyFault, Keyring, Role
@@ -134,3 +136,80 @@ def test_a_key_that_stands_there_twice_is_refused(folder):
 def test_no_registry_is_a_fault_that_says_how_to_make_one(tmp_path):
     with pytest.raises(KeyFault, match="trocar keys new"):
         Keyring.load(tmp_path)
+
+
+# Rotation ----------------------------------------------------------------------------------------
+
+
+def prove(name, old, new):
+    return old.sign(name.encode() + new.public_bytes_raw())
+
+
+def test_a_rotated_key_is_let_in_beside_the_new_one_until_it_is_retired(folder):
+    old = keys.new(folder, "console", Role.CONSOLE)
+    keyring = Keyring.load(folder)
+    fresh = keys.rotate(folder, "console", prove)
+    assert keyring.refresh()
+    assert keyring.named("console") == fresh
+    assert keyring.identity("console").public_z85.decode() == fresh.public_z85 != old.public_z85
+    assert keyring.device(old.public_z85).retired
+    assert set(keyring.live) == {old.public_z85, fresh.public_z85}
+    assert keys.retire(folder, "console") == 1
+    assert keys.retire(folder, "console") == 0
+    assert keyring.refresh()
+    assert set(keyring.live) == {fresh.public_z85}
+    assert [d.revoked for d in keys.list_devices(folder)] == [True, False]
+    assert keyring.successions("console") == []
+
+
+def test_a_nodes_old_key_signs_for_each_that_follows(folder):
+    keys.new(folder, "node", Role.NODE)
+    pinned = Keyring.load(folder).signer("node").public_key()
+    for _ in range(3):
+        keys.rotate(folder, "node", prove)
+    keyring = Keyring.load(folder)
+    followed = keyring.successions("node")
+    assert len(followed) == 3
+    for old, new, proof in followed:
+        assert pinned.public_bytes_raw() == old
+        pinned.verify(proof, b"node" + new)
+        pinned = Ed25519PublicKey.from_public_bytes(new)
+    assert pinned == keyring.signer("node").public_key()
+
+
+def test_whoever_is_revoked_is_revoked_with_all_its_keys(folder):
+    keys.new(folder, "console", Role.CONSOLE)
+    keys.rotate(folder, "console", prove)
+    keys.revoke(folder, "console")
+    assert Keyring.load(folder).live == {}
+    assert not (folder / "console.secret").exists()
+
+
+def test_what_is_not_here_or_not_known_is_not_rotated(folder):
+    keys.new(folder, "console", Role.CONSOLE)
+    before = (folder / "devices.json").read_bytes()
+    with pytest.raises(KeyFault, match="no live device 'other'"):
+        keys.rotate(folder, "other", prove)
+    (folder / "console.secret").unlink()
+    with pytest.raises(KeyFault, match="missing"):
+        keys.rotate(folder, "console", prove)
+    assert (folder / "devices.json").read_bytes() == before
+
+
+def test_a_full_registry_takes_no_new_key(folder, monkeypatch):
+    keys.new(folder, "console", Role.CONSOLE)
+    monkeypatch.setattr(keys, "DEVICES_MAX", 1)
+    with pytest.raises(KeyFault, match="full"):
+        keys.rotate(folder, "console", prove)
+
+
+@pytest.mark.parametrize(
+    ("field", "text"), [("sign_public", "xyz"), ("follows", "00"), ("proof", "00" * 63)]
+)
+def test_a_signing_key_that_is_none_is_refused_by_name(folder, field, text):
+    keys.new(folder, "node", Role.NODE)
+    device = msgspec.structs.replace(keys.list_devices(folder)[0], **{field: text})
+    path = folder / "devices.json"
+    path.write_bytes(msgspec.json.encode(keys.Registry((device,))))
+    with pytest.raises(KeyFault, match=f"{field} of 'node' is not"):
+        Keyring.load(folder)

@@ -15,6 +15,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from safety.driver import Measure, Servo, Stop
 from safety.gate import Verdict
 from safety.grant import Acceptance, Boot, Grant, Role, SessionKeys, derive, public_point, sign
+from safety.handover import Vouch
 from safety.interlock import Transition
 from safety.limits import Limits
 from safety.messages import NO_TAG, Command, Driver, Event, Flags, RobotState
@@ -37,7 +38,7 @@ START_NS = 7_000_000_000_000
 
 _DRIVER = Registry((Servo, Stop))
 _STATES = Registry((RobotState,))
-_GUARD = Registry((Event, Acceptance, Boot))
+_GUARD = Registry((Event, Acceptance, Boot, Vouch))
 
 
 def p256(number: int) -> ec.EllipticCurvePrivateKey:
@@ -86,7 +87,7 @@ class Rig:
         self.transitions: list[Transition] = []
         self.stored: list[Persist] = []
         self.states: list[tuple[int, RobotState]] = []
-        self.told: list[Event | Acceptance | Boot] = []
+        self.told: list[Event | Acceptance | Boot | Vouch] = []
         self.records: list[Judged] = []
         self.writes = True
         # The driver
@@ -192,7 +193,7 @@ class Rig:
                 self.states.append((self.now_ns, _STATES.expect(data, RobotState)))
             else:
                 told = _GUARD.decode(data)
-                assert isinstance(told, Event | Acceptance | Boot)
+                assert isinstance(told, Event | Acceptance | Boot | Vouch)
                 self.told.append(told)
         self.records += self.agent.take_records()
         while (event := self.agent.next_event()) is not None:
