@@ -113,6 +113,6 @@ def test_the_session_service_holds_the_robot_and_lets_go_by_its_silence(rig):
     hold = Ceiling(19, "session", ROBOT, State.HOLD, "hand-over", 1000)
     assert rig.agent.receive_guard("session", hold, rig.now_ns)
     assert rig.state is State.HOLD
-    rig.agent.handle_deadline(rig.now_ns + 1_000_000_000)
+    rig.run(1001)
     assert rig.agent.interlock.ceiling is State.ENGAGED, "nothing is held down any more"
     assert rig.state is State.HOLD, "and nothing resumes by itself"
