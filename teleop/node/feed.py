@@ -33,7 +33,7 @@ from transport.wire.errors import WireError
 DEVICE: Final = "feed"
 #: A monitor that runs has its socket by then, and takes what comes.
 PATIENCE_NS: Final = 5_000_000_000
-#: Half a minute of messages may wait for a monitor that starts anew; then they are lost.
+#: Two seconds of messages may wait for a monitor that is busy; then they are lost.
 TUNING: Final = Tuning(hwm=64)
 DRAIN_PARTS_MAX: Final = 512
 SHOWN: Final = (Metric.HR, Metric.PR, Metric.SPO2, Metric.SYS, Metric.DIA, Metric.RR)
@@ -76,13 +76,14 @@ def feed(run_dir: Path, wish: Wish) -> int:
         raise FeedError(str(fault)) from fault
     if not Path(sources(run_dir).removeprefix("ipc://")).exists():
         raise FeedError(f"no monitor listens in {run_dir}: does its node.toml name beds?")
-    began_ns = time.monotonic_ns()
-    incarnation = (began_ns >> 16) & 0xFFFF_FFFF
-    player = Player(tracks, wish.bed, DEVICE, incarnation, began_ns, wish.loop)
     names = ", ".join(f"{track.name} as {track.signal.name}" for track in tracks)
     terminal = Terminal(stderr=True, highlight=False)
     terminal.print(f"{wish.file.name} -> {wish.bed}: {names}", markup=False)
     with Signals() as signals, Line(run_dir, wish.bed) as line:
+        line.opens()
+        began_ns = time.monotonic_ns()
+        incarnation = (began_ns >> 16) & 0xFFFF_FFFF
+        player = Player(tracks, wish.bed, DEVICE, incarnation, began_ns, wish.loop)
         _play(player, line, signals, terminal)
     lost = player.lost + line.lost
     terminal.print(
@@ -101,7 +102,7 @@ class Line:
     """
 
     def __init__(self, run_dir: Path, bed: str) -> None:
-        self.lost = self.taken = 0
+        self.lost = 0
         self.numbers: dict[Metric, Numeric] = {}
         self.bed = bed
         self._context: Context = zmq.Context(1)
@@ -122,14 +123,22 @@ class Line:
     ) -> None:
         self._context.destroy(linger=0)
 
+    def opens(self) -> None:
+        """Wait until the monitor is there.
+
+        Raises
+        ------
+        FeedError : it is not, in time
+        """
+        if not self._out.poll(PATIENCE_NS // 1_000_000, zmq.POLLOUT):
+            raise FeedError(f"the monitor did not answer for {PATIENCE_NS // 1_000_000_000} s")
+
     def send(self, message: Samples) -> None:
         """Send, or count what nobody takes."""
         try:
             self._out.send(encode(message), zmq.NOBLOCK)
         except zmq.Again:
             self.lost += 1
-        else:
-            self.taken += 1
 
     def listen(self) -> None:
         """Take what the monitor says of the bed."""
@@ -161,15 +170,11 @@ def _play(player: Player, line: Line, signals: Signals, terminal: Terminal) -> N
             for message in player.handle_deadline(now_ns):
                 line.send(message)
             line.listen()
-            if now_ns - began_ns > PATIENCE_NS and not (line.taken and line.numbers):
-                raise FeedError(_unheard(line))
+            if now_ns - began_ns > PATIENCE_NS and not line.numbers:
+                raise FeedError(
+                    f"the monitor said nothing of {line.bed} for {PATIENCE_NS // 1_000_000_000} s: "
+                    "is it among its beds?"
+                )
             progress.update(
                 task, completed=player.played_s % player.lasts_s, numbers=line.in_words()
             )
-
-
-def _unheard(line: Line) -> str:
-    patience_s = PATIENCE_NS // 1_000_000_000
-    if not line.taken:
-        return f"the monitor took nothing for {patience_s} s: does it run?"
-    return f"the monitor said nothing of {line.bed} for {patience_s} s: is it among its beds?"

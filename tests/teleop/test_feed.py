@@ -93,6 +93,15 @@ def test_without_a_monitor_it_says_so(tmp_path: Path):
         feed(tmp_path, Wish("icu/7", recording(tmp_path)))
 
 
+def test_a_monitor_that_left_its_socket_behind_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    Path(sources(tmp_path).removeprefix("ipc://")).touch()
+    monkeypatch.setattr(node_feed, "PATIENCE_NS", 300_000_000)
+    with pytest.raises(FeedError, match="did not answer"):
+        feed(tmp_path, Wish("icu/7", recording(tmp_path)))
+
+
 def test_a_bed_that_the_monitor_says_nothing_of_is_told(
     tmp_path: Path, monitor: Monitor, monkeypatch: pytest.MonkeyPatch
 ):
