@@ -1109,7 +1109,7 @@ def test_nothing_arms_before_a_wired_stop_was_heard():
 def test_a_cut_cable_is_a_protective_stop_after_20_ms():
     rig, button = with_button()
     wired(rig, button, 5)
-    heard_ns = rig.agent._ceilings._held["pillar"].expires_ns - 20 * MS
+    heard_ns = rig.agent._permission._ceilings._held["pillar"].expires_ns - 20 * MS
     wired(rig, button, 25, cut=True)
     assert [(t.new, t.cause, t.t_ns - heard_ns) for t in rig.transitions] == [
         (State.PROTECTIVE_STOP, Cause.TOKEN_LOST, 20 * MS)

@@ -122,7 +122,7 @@ def test_a_console_that_dies_goes_down_the_ladder_to_the_nanosecond_on_the_robot
     world.kill(console)
     world.run(90)
     since = heard_ns(world)
-    assert not world.robot.agent._engagement.latched
+    assert not world.robot.agent._permission.engagement.latched
     world.run(2000)
     assert [(t.t_ns - since, t.new, t.cause) for t in world.robot.transitions] == [
         (5 * MS, State.DEGRADED, Cause.GAP),
@@ -142,7 +142,7 @@ def test_the_latch_falls_at_100_ms(silence_ms, latched):
     world.kill(console)
     world.run(30)
     world.run(silence_ms - (world.robot.now_ns() - heard_ns(world)) / MS)
-    assert world.robot.agent._engagement.latched is latched
+    assert world.robot.agent._permission.engagement.latched is latched
 
 
 def test_a_protective_stop_survives_a_reboot_and_is_reset_at_the_bedside():

@@ -32,7 +32,7 @@ def test_silence_climbs_to_the_nanosecond(profile, rate_hz, degraded, hold, latc
     world.kill(story.console)
     world.run(hold + 30)
     heard_ns = max(r.t_ns for r in world.robot.records if r.verdict <= 1)
-    engagement = world.robot.agent._engagement
+    engagement = world.robot.agent._permission.engagement
     edge_ns = world.robot.clock.when(heard_ns + latched * MS)
     world.run((edge_ns - 1 - world.now_ns) / MS)
     assert not engagement.latched

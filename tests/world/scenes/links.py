@@ -17,7 +17,7 @@ def nothing_passes(seed: int) -> Found:
     story = Story(seed)
     story.cut()
     story.run(90)
-    engagement = story.world.robot.agent._engagement
+    engagement = story.world.robot.agent._permission.engagement
     assert engagement is not None
     early = engagement.latched
     story.run(30)
