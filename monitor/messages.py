@@ -153,12 +153,12 @@ class Numeric(Message, frozen=True):
     Parameters
     ----------
     bed : where the patient lies, "unit/bed"
-    seq : grows with each Numeric of the monitor's start; who sees it leap has missed some
+    seq : grows with each Numeric since the monitor's start; who hears all of them sees a loss
     metric : which number (`Metric`)
     value : in the metric's unit, or nil
     quality : of the signal it comes from, 0 worst to 100 best
     reason : why there is no value (`Reason`)
-    age_us : µs, from the event that decided the value to this message
+    age_us : µs, of the newest sample behind it, or of the measurement, when this was said
     """
 
     KIND: ClassVar[int] = 66
@@ -179,9 +179,9 @@ class Beat(Message, frozen=True):
     Parameters
     ----------
     bed : where the patient lies, "unit/bed"
-    seq : grows with each Beat of the monitor's start; who sees it leap has missed some
-    source : what kind of event (`monitor.vitals.events.Kind`)
-    label : of a heart beat, its class (`monitor.vitals.events.Label`)
+    seq : grows with each Beat since the monitor's start; who hears all of them sees a loss
+    source : what kind of event (`Kind`)
+    label : of a heart beat, its class (`Label`)
     quality : of the signal there, 0 worst to 100 best
     value : of the event, in its kind's unit, or nil: it has none yet
     age_us : µs, from its fiducial point in the signal to this message

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import msgspec
 import msgspec.inspect as types
 
+from monitor import messages as monitor
 from safety import driver, grant, handover, messages, signers
 from safety.messages import ArmState
 from transport.wire import messages as link
@@ -23,6 +24,7 @@ VOCABULARIES: dict[str, tuple[type[Message], ...]] = {
     "driver": driver.VOCABULARY,
     "authority": grant.VOCABULARY,
     "hand-over": (*handover.VOCABULARY, *signers.VOCABULARY),
+    "vital signs": monitor.VOCABULARY,
 }
 MESSAGES: tuple[type[Message], ...] = tuple(m for v in VOCABULARIES.values() for m in v)
 #: Records that are part of a message, or stand behind one.

@@ -11,10 +11,13 @@ from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 import msgspec
+import numpy as np
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from docs.generate.fields import MESSAGES
+from monitor.messages import Beat, Block, Metric, Numeric, Reading, Reason, Signal, pack
+from monitor.vitals.events import Kind, Label
 from safety.clamp import Rule
 from safety.driver import VALID_FOR_US, Measure, Servo, Stop
 from safety.grant import (
@@ -257,6 +260,10 @@ SERVO = Servo(
     tool=3,
     camera=False,
 )
+WAVES = (
+    Block(Signal.ECG_1, 250.0, 1000, np.array([0.0, 0.125, np.nan, 1.5], np.float32)),
+    Block(Signal.RESP, 62.5, 250, np.array([812.5], np.float32)),
+)
 SEALED_COMMAND = seal(COMMAND, KEYS.to_robot)
 SEALED_STATE = seal(STATE, KEYS.to_console)
 
@@ -309,6 +316,12 @@ def _plain() -> Iterator[tuple[str, Message]]:
     yield "controlled stop, then brakes", Stop(34, 1)
     yield "standstill under power", Stop(34, 2)
     yield "clear", Stop(34, None)
+    yield "two signals, one sample not taken", pack("icu/7", "monitor-3", 0x5EED, 12, 3000, WAVES)
+    yield "", Reading(65, "icu/7", "thermometer", 0x5EED, 3, Metric.TEMP, 36.8, 250_000)
+    yield "without a result", Reading(65, "icu/7", "cuff", 1, 4, Metric.NIBP_SYS, None, 0)
+    yield "", Numeric(66, "icu/7", 801, Metric.HR, 72.4, 97, Reason.PRESENT, 61_000)
+    yield "there is none", Numeric(66, "icu/7", 802, Metric.SPO2, None, 0, Reason.LEAD_OFF, 61_000)
+    yield "", Beat(67, "icu/7", 77, Kind.QRS, Label.NORMAL, 98, 0.828, 214_000)
 
 
 def _sealed() -> Iterator[tuple[str, bytes]]:

@@ -12,6 +12,10 @@ import msgspec
 from docs.generate import story, vectors
 from docs.generate.fields import BY_NAME, MESSAGES, VOCABULARIES, first_line, members, rows
 from docs.generate.hexview import annotate, plain
+from monitor import bulletin, ingest, monitord
+from monitor import messages as monitor
+from monitor import rows as monitor_rows
+from monitor.vitals import events
 from safety import clamp, deadline, grant, interlock, messages, profile, seat, state
 from safety.gate import Verdict
 from teleop.node.config import LISTENERS, NodeConfig
@@ -47,6 +51,10 @@ FLOW = {
     "Acceptance": "robot → sessions",
     "Release": "console → sessions",
     "Revoke": "sessions → robot",
+    "Samples": "device → monitor",
+    "Reading": "device → monitor",
+    "Numeric": "monitor → who listens",
+    "Beat": "monitor → who listens",
     "Offer": "console → sessions",
     "Confirm": "console → sessions",
     "Withdraw": "console → sessions",
@@ -85,6 +93,15 @@ NUMBERS = {
     "hand_min_ms": str(deadline.HAND_NS_MIN // MS),
     "hand_max_ms": str(deadline.HAND_NS_MAX // MS),
     "recovery_ms": str(profile.LADDERS[profile.Profile.NATIVE].recovery_ns // MS),
+    "blocks_max": str(monitor.BLOCKS_MAX),
+    "samples_max": str(monitor.SAMPLES_MAX),
+    "proof_s": str(monitor_rows.PROOF_NS // (1000 * MS)),
+    "wait_ms": str(monitor_rows.DELAY_NS // MS),
+    "unheard_s": str(monitor_rows.SILENCE_NS // (1000 * MS)),
+    "repeat_s": str(bulletin.REPEAT_NS // (1000 * MS)),
+    "device_hz": str(monitord.RATE_HZ),
+    "device_burst": str(monitord.BURST),
+    "rates_hz": ", ".join(f"{rate_hz:g}" for rate_hz in ingest.RATES_HZ),
     "command_bytes": str(len(story.SEALED_COMMAND)),
     "command_max": str(messages.Command.BYTES_MAX),
 }
@@ -180,8 +197,10 @@ def doors() -> str:
         "session": LISTENERS["session.listen"](config),
         "guard": LISTENERS["robot.guard"](config),
         "driver": "`robot.driver_listen`",
+        monitord.DEVICES: LISTENERS["monitor.listen"](config),
+        monitord.LISTENERS: LISTENERS["monitor.publish"](config),
     }
-    let_in = {**hub.ROLES, **sessiond.DOORS, **robotd.DOORS}
+    let_in = {**hub.ROLES, **sessiond.DOORS, **robotd.DOORS, **monitord.DOORS}
     found = []
     for domain, roles in let_in.items():
         names = ", ".join(f"`{role.value}`" for role in sorted(roles))
@@ -245,6 +264,11 @@ _ENUMS: dict[str, type[IntEnum]] = {
     "Flags": messages.Flags,  # type: ignore[dict-item]  # IntFlag: the same to a reader
     "Driver": messages.Driver,  # type: ignore[dict-item]
     "Direction": Direction,
+    "Signal": monitor.Signal,
+    "Metric": monitor.Metric,
+    "Reason": monitor.Reason,
+    "Kind": events.Kind,
+    "Label": events.Label,
 }
 #: What a mark of the template may ask for.
 TABLES: dict[str, Callable[..., str]] = {
