@@ -14,14 +14,15 @@ from typing import Final, NamedTuple
 
 from safety.profile import MS
 from safety.state import Cause
+from safety.watchdog import FENCED, WORDS, Fault
 from teleop.record.causes import Link, Told
 from teleop.record.recording import Rows
 from teleop.relay import Verdict
 
 RELAY: Final = "relayd.relay"
-FENCE: Final = "watchdogd.fence"
-#: A fence is of the same story for so long.
-FENCED_NS: Final = 500 * MS
+NOTICE: Final = "watchdogd.notice"
+#: What was noticed or forwarded is of the same story for so long.
+STORY_NS: Final = 500 * MS
 #: Two processes' clocks are laid beside each other no better than this.
 ABOUT_NS: Final = 2 * MS
 
@@ -42,7 +43,7 @@ class Around:
     """The rings of a recording that say something of a robot's stops."""
 
     def __init__(self) -> None:
-        self._rows: dict[str, list[_Row]] = {RELAY: [], FENCE: []}
+        self._rows: dict[str, list[_Row]] = {RELAY: [], NOTICE: []}
 
     def take(self, rows: Rows) -> None:
         """Keep what a ring held."""
@@ -59,17 +60,21 @@ class Around:
             return
         if told.cause in _OF_THE_STREAM:
             yield from self._relay(told, t_utc_ns)
-        for row in self._before(FENCE, t_utc_ns + ABOUT_NS, FENCED_NS):
-            pid, age_ns = row.values.get("pid", 0), row.values.get("age_ns", 0)
-            words = f"watchdogd fenced process {pid}: no beat for {age_ns / MS:.1f} ms"
+        for row in self._before(NOTICE, t_utc_ns + ABOUT_NS, STORY_NS):
+            fault = Fault(row.values["fault"])
+            if fault is Fault.WORKS:
+                continue
+            what = WORDS[fault].format(row.values["age_ns"] / MS)
+            end = ", and was fenced" if fault in FENCED else ""
+            words = f"watchdogd saw that process {row.values['pid']} {what}{end}"
             yield Link(t_utc_ns - row.t_utc_ns, words)
 
     def _relay(self, told: Told, t_utc_ns: int) -> Iterator[Link]:
-        rows = self._before(RELAY, t_utc_ns, FENCED_NS)
+        rows = self._before(RELAY, t_utc_ns, STORY_NS)
         passed = [row for row in rows if row.values["verdict"] in _PASSED]
         if not passed:
             if self._rows[RELAY]:
-                yield Link(FENCED_NS, "the relay forwarded no command from here on")
+                yield Link(STORY_NS, "the relay forwarded no command from here on")
             return
         newest = passed[-1]
         seq = newest.values["seq"]

@@ -331,4 +331,5 @@ _CHAINS: Final[dict[Cause, tuple[_Explain, ...]]] = {
     Cause.BEDSIDE_RESET: _PERSON,
     Cause.BEDSIDE_ESTOP: _PERSON,
     Cause.ALIGNED: _PERSON,
+    Cause.BREAK_GLASS: _PERSON,
 }

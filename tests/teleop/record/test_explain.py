@@ -7,6 +7,7 @@ import pytest
 
 from safety.profile import MS
 from safety.state import Cause, State
+from safety.watchdog import Fault
 from teleop.cli import main
 from teleop.node.explain import ExplainError, at, clock, explain, in_json, in_words
 from teleop.record.archive import Archive, Bounds, Channel
@@ -114,14 +115,15 @@ def test_a_fence_of_the_watchdog_stands_in_the_chain(tmp_path):
     ahead_ns = EPOCH_NS - reels[0][0].t_ns
     path = recorded(tmp_path, reels)
     archive = Archive(tmp_path / "again", Bounds())
-    ring = Channel("/ring/watchdogd.fence", "msgpack", notes=(("fields", "t_ns pid age_ns"),))
-    fence = (hold.t_ns - 3 * MS, 4711, 20_300_000)
+    fields = "t_ns row pid start fault age_ns"
+    ring = Channel("/ring/watchdogd.notice", "msgpack", notes=(("fields", fields),))
+    fence = (hold.t_ns - 3 * MS, 1, 4711, 99, int(Fault.HUNG), 20_300_000)
     archive.add(ring, EPOCH_NS, msgspec.msgpack.encode((ahead_ns, 0, [fence])))
     archive.add(TAPE, EPOCH_NS, msgspec.msgpack.encode(("tape0", ahead_ns, 0, reels[0])))
     archive.close()
     (line,) = falls(explain(tmp_path / "again"))
     fenced = next(link for link in line.chain if "fenced" in link.words)
-    assert fenced.words == "watchdogd fenced process 4711: no beat for 20.3 ms"
+    assert fenced.words == "watchdogd saw that process 4711 hung for 20 ms, and was fenced"
     assert fenced.before_ns == 3 * MS
     assert "fenced" not in in_words(explain(path), explain(path).lines)
 
