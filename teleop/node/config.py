@@ -192,14 +192,14 @@ class Monitor(Section, frozen=True, kw_only=True):
     """The vital signs of some beds."""
 
     identity: Name = "monitor"
-    listen: Tcp = "tcp://127.0.0.1:7416"
+    listen: Tcp = "tcp://127.0.0.1:7418"
     publish: Annotated[
         str,
         Meta(
             pattern=rf"^(tcp://{_HOST}{_PORT})?$",
             description='"tcp://host:port", or "" for this machine only',
         ),
-    ] = "tcp://127.0.0.1:7417"
+    ] = "tcp://127.0.0.1:7419"
     beds: Beds = ()
     sensors: Annotated[
         tuple[Module, ...], Meta(min_length=1, max_length=32, description="modules of sensors")

@@ -7,6 +7,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from monitor.settings import MonitordSettings
 from safety.settings import WatchdogdSettings
 from safety.supervision import MS
 from safety.watchdog import LATE_NS
@@ -43,10 +44,12 @@ SETTINGS = {
     "simd": SimdSettings,
     "sessiond": SessiondSettings,
     "recordd": RecorddSettings,
+    "monitord": MonitordSettings,
     "webd": WebdSettings,
     "natived": NativedSettings,
 }
 EVERYTHING = parse("[robot]\ndriver = 'teleop.sim.simd'")
+WARD = parse("[monitor]\nbeds = ['icu/1', 'or/1']")
 
 
 def names(config: NodeConfig) -> list[str]:
@@ -118,6 +121,19 @@ def test_flows_are_topics_between_processes_that_are_watched():
     watched = {w.name for w in told.processes}
     assert told.flows
     assert all({flow.source, flow.sink} <= watched for flow in told.flows)
+
+
+def test_no_bed_no_monitor():
+    assert "monitord" not in names(NodeConfig())
+    assert NodeConfig().monitor.identity not in devices(NodeConfig())
+
+
+def test_a_bed_has_a_monitor_with_a_key_that_may_lower_what_robots_do():
+    assert "monitord" in names(WARD)
+    assert devices(WARD)[WARD.monitor.identity] is Role.GUARD
+    told = slices(WARD)["monitord"]
+    assert told.beds == ("icu/1", "or/1")
+    assert msgspec.json.decode(msgspec.json.encode(told), type=MonitordSettings) == told
 
 
 def test_no_endpoint_no_metrics():
