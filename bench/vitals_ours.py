@@ -1,8 +1,8 @@
 """Stream a recording through the sensor as a bed does: every 40 ms a tick, nothing of the future.
 
 A lead at another rate passes the resampler first; its outcome does not depend on how the recording
-is cut, so it is resampled at once. What a beat waits for is counted up to the end of the tick that
-handed it out.
+is cut, so it is resampled at once. What a beat waits for is counted at the sensor's rate, as if its
+device had that: what resampling adds (`Resampler.delay_s`, 39 ms from 360 Hz) is not in it.
 """
 
 from __future__ import annotations

@@ -5,6 +5,7 @@
     .csv, .txt   a line of names, `ECG II (mV)` with the unit in brackets; a column named `t`,
                  `time` or `s` holds seconds; without one the rate must be said; empty is no sample
     .npz         numpy: `x` (n,) or (n, channels) with `names`, `fs`, `units`
+    sim:NAME     no file: a generated patient, by a script of `monitor.sim`
 
 edfio and wfdb come with trocar's extra `records`; the others need nothing.
 """
@@ -22,11 +23,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monitor.feed.recording import Channel, FeedFault
+from monitor.sim.patient import ABP_HZ, PLETH_HZ, RESP_HZ, make
+from monitor.sim.scripts import SCRIPTS
 
 RATE_HZ_MIN, RATE_HZ_MAX = 1.0, 100_000.0
 SAMPLES_MAX: Final = 400_000_000
 """Of all channels: a day of eight at 500 Hz."""
 CHANNELS_MAX: Final = 256
+GENERATED: Final = "sim:"
+GENERATED_SEED: Final = 7
 CSV_LINES_MAX: Final = 50_000_000
 _TIME: Final = ("t", "time", "s", "seconds", "time_s")
 _UNIT: Final = re.compile(r"(?P<name>.*?)\s*[\[(](?P<unit>[^\])]*)[\])]\s*")
@@ -47,6 +52,8 @@ def read(file: Path, rate_hz: float | None = None) -> list[Channel]:
     FeedFault
         There is no such file, or it is not what its ending says; with what was expected.
     """
+    if file.name.startswith(GENERATED):
+        return _generated(file.name.removeprefix(GENERATED))
     reader = READERS.get(file.suffix.lower())
     if reader is None and file.with_suffix(".hea").is_file():
         reader = _wfdb
@@ -64,6 +71,23 @@ def read(file: Path, rate_hz: float | None = None) -> list[Channel]:
     except Exception as error:  # whatever a library makes of a broken file
         raise FeedFault(f"{file}: {type(error).__name__}: {error}") from error
     return _judged(file, channels)
+
+
+def _generated(name: str) -> list[Channel]:
+    script = SCRIPTS.get(name)
+    if script is None:
+        raise FeedFault(f"{GENERATED}{name}: expected a script: {', '.join(sorted(SCRIPTS))}")
+    patient = make(script, GENERATED_SEED)
+    ecg = [
+        Channel(lead, "mV", patient.ecg_hz, patient.ecg[n]) for n, lead in enumerate(patient.leads)
+    ]
+    return [
+        *ecg,
+        Channel("PLETH", "", PLETH_HZ, patient.pleth),
+        Channel("RED", "", PLETH_HZ, patient.red),
+        Channel("ABP", "mmHg", ABP_HZ, patient.abp),
+        Channel("RESP", "Ohm", RESP_HZ, patient.resp),
+    ]
 
 
 def _edf(file: Path, _: float | None) -> list[Channel]:

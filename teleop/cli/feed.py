@@ -21,7 +21,10 @@ def add(commands: Commands) -> None:
     )
     feed.add_argument("bed", metavar="BED", type=_bed, help="whose it shall be: unit/bed, icu/7")
     feed.add_argument(
-        "file", metavar="FILE", type=Path, help=".edf, .bdf, .csv, .npz, or a WFDB record's name"
+        "file",
+        metavar="FILE",
+        type=Path,
+        help=".edf, .bdf, .csv, .npz, a WFDB record's name, or sim:SCRIPT: a generated patient",
     )
     feed.add_argument("--speed", type=_speed, default=1.0, metavar="X", help="0.1 to 10 (1)")
     feed.add_argument("--loop", action="store_true", help="again and again, until Ctrl-C")

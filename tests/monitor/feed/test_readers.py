@@ -105,6 +105,15 @@ def test_what_is_no_recording_says_what_was_expected(
     assert str(file) in str(caught.value)
 
 
+def test_a_generated_patient_needs_no_file():
+    channels = read(Path("sim:tall-t"))
+    names = [channel.name for channel in channels]
+    assert names == ["II", "V5", "V1", "PLETH", "RED", "ABP", "RESP"]
+    assert {channel.lasts_s for channel in channels} == {60.0}
+    with pytest.raises(FeedFault, match="sim:nobody: expected a script: apnoea, asystole"):
+        read(Path("sim:nobody"))
+
+
 def test_a_file_that_is_not_there_says_so(tmp_path: Path):
     with pytest.raises(FeedFault, match="no such file"):
         read(tmp_path / "nobody.csv")
