@@ -84,7 +84,7 @@ MISTAKES = {
     "a bed twice": Mistake(
         "[monitor]\nbeds = ['icu/1', 'icu/1']", 2, "monitor.beds", "each bed once", "'icu/1'"),
     "a bed without its unit": Mistake(
-        "[monitor]\nbeds = ['icu']", 2, "monitor.beds.0", 'a bed, "unit/bed"', "'icu'"),
+        "[monitor]\nbeds = ['icu']", 2, "monitor.beds", '"unit/bed", each 1 to 15', "'icu'"),
     "simulator elsewhere": Mistake(
         "[robot]\ndriver = 'teleop.sim.simd'\ndriver_listen = 'tcp://*:7416'", 3,
         "robot.driver_listen", '"unix" for the simulator', "'tcp://*:7416'"),
