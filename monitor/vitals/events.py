@@ -44,7 +44,7 @@ class Label(IntEnum):
 
 
 #: One row. `at`: sample of the fiducial (R peak, onset); `emitted`: sample at which it was decided;
-#: `quality` 0 to 1.
+#: `quality` 0 to 1. Packed: no byte of a row is without meaning, so rows compare as bytes.
 EVENT: Final = np.dtype(
     [
         ("at", np.int64),
@@ -54,8 +54,7 @@ EVENT: Final = np.dtype(
         ("quality", np.float32),
         ("kind", np.uint8),
         ("label", np.uint8),
-    ],
-    align=True,
+    ]
 )
 
 

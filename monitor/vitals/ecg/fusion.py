@@ -22,7 +22,7 @@ from transport.kernel.jit import jit
 #: What is less tall is not counted as a QRS; AAMI EC13.
 HEIGHT_MV: Final = 0.15
 #: Nor is what gives less than a triangle of 0.15 mV and 100 ms in the low band, 0.046, and some.
-WIDE_MV: Final = 0.06
+WIDE_MV: Final = 0.052
 
 
 @jit
