@@ -31,7 +31,7 @@ from typing import Protocol, TypeVar
 import msgspec
 import zmq
 
-from transport.io import living, realtime
+from transport.io import living, realtime, tether
 from transport.io.clock import Clock, Skew
 from transport.io.loop import Loop
 from transport.io.mapping import Mapping
@@ -166,6 +166,7 @@ class Runtime:
         layout = Layout(*self._identity(), realtime.priority(), tuple(stages))
         path = self._file("pulse", f"{self.settings.name}.pulse")
         self._pulse = _shared(path, Pulse.size(layout), lambda view: Pulse(view, layout))
+        tether.hold(self._pulse.tether)
         return self._pulse
 
     def path(self, name: str) -> Path:

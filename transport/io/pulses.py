@@ -68,8 +68,13 @@ class Place:
         return layout
 
     def look(self) -> tuple[int, int]:
-        """Return phase and beats; zeros when nobody is here."""
-        return self.reader.look() if self.reader is not None else NOBODY
+        """Return phase and beats; zeros when nobody is here, or it has just died."""
+        if self.reader is None:
+            return NOBODY
+        if self.reader.is_torn:
+            self._died()
+            return NOBODY
+        return self.reader.look()
 
     def kill(self, pid: int, start: int) -> bool:
         """Kill whoever is here, if it is this very process."""

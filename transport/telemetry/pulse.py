@@ -12,7 +12,9 @@ Rules
   once more.
 - The description names the process by pid *and* start time, so that nobody kills its successor.
 
-Data, little endian: u64 `Phase`, u64 beats, 48 bytes zero, then a u64 per stage.
+- A tether (transport.io.tether) is held in it: the kernel marks its word when its holder dies.
+
+Data, little endian: u64 `Phase`, u64 beats, 48 bytes zero, 64 bytes of tether, a u64 per stage.
 """
 
 from __future__ import annotations
@@ -32,7 +34,10 @@ STAGES_MAX = 16
 BEAT_REALTIME_NS, BEAT_NS = 4_000_000, 25_000_000
 
 _HEAD_BYTES = 64  # a cache line
-_PHASE, _BEATS, _STAGES = 0, 1, _HEAD_BYTES // 8
+_TETHER_BYTES = 64
+_PHASE, _BEATS, _TETHER = 0, 1, _HEAD_BYTES // 8
+_STAGES = _TETHER + _TETHER_BYTES // 8
+_OWNER_DIED = 0x4000_0000  # FUTEX_OWNER_DIED of linux/futex.h, in the tether's first 32 bits
 
 
 class Phase(IntEnum):
@@ -66,7 +71,7 @@ class Layout(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     @property
     def data_bytes(self) -> int:
         """The bytes behind the header."""
-        return _HEAD_BYTES + 8 * len(self.stages)
+        return _HEAD_BYTES + _TETHER_BYTES + 8 * len(self.stages)
 
 
 class Pulse:
@@ -78,12 +83,13 @@ class Pulse:
         At least `size` bytes, writable. What was in it is gone.
     """
 
-    __slots__ = ("_beats", "_counts", "_words", "layout")
+    __slots__ = ("_beats", "_counts", "_words", "layout", "tether")
 
     def __init__(self, buffer: memoryview, layout: Layout) -> None:
         self.layout = _checked(layout)
         data = header.write(buffer, MAGIC, layout, layout.data_bytes)
         self._words: memoryview[int] = data.cast("Q")
+        self.tether = data[_HEAD_BYTES : _HEAD_BYTES + _TETHER_BYTES]
         self._beats = 0
         self._counts = [0] * len(layout.stages)
 
@@ -137,6 +143,11 @@ class PulseReader:
         """Return what the process is about (`Phase`), and how often its loop has come round."""
         words = self._words
         return words[_PHASE], words[_BEATS]
+
+    @property
+    def is_torn(self) -> bool:
+        """Whether whoever held the tether has died."""
+        return bool(self._words[_TETHER] & _OWNER_DIED)
 
     @property
     def stages(self) -> tuple[int, ...]:
