@@ -17,9 +17,11 @@ from rich.console import Console as Terminal
 from rich.markup import escape
 from rich.table import Table
 
+from safety.watchdog import RELAXED
 from teleop.node.commission import lacking
 from teleop.node.config import NodeConfig, load
 from teleop.node.errors import NodeError
+from teleop.node.processes import PROCESSES
 from teleop.node.rundir import keeper_of
 from teleop.node.up import taken_ports
 from transport.io import realtime
@@ -75,6 +77,7 @@ def check(file: Path) -> list[Finding]:
         *findings,
         Finding("node.toml", Verdict.GREEN, f"{file}: node {config.node.name!r}"),
         *_keys(config),
+        *_watchdog(config),
         *_ports(config),
     ]
 
@@ -187,6 +190,22 @@ def _keys(config: NodeConfig) -> list[Finding]:
         return [Finding("keys", Verdict.GREEN, f"{config.keys_dir}: complete, closed to others")]
     remedy = "`trocar keys init` makes what was never made"
     return [Finding("keys", Verdict.RED, lack, "the node does not start", remedy) for lack in lacks]
+
+
+def _watchdog(config: NodeConfig) -> list[Finding]:
+    """Say what the watchdog can promise here: its paces are those of the rights it finds."""
+    if not config.watchdog.identity:
+        cost = (
+            "nobody ends what hangs: the robot stops by silence, and stays so until a person acts"
+        )
+        remedy = "watchdog.identity in node.toml, and `trocar keys init`"
+        return [Finding("watchdog", Verdict.AMBER, "none", cost, remedy)]
+    brisk_ms = min(row.watch.hang_ms for row in PROCESSES if row.fifo)
+    if config.node.realtime and realtime.NO_FIFO not in realtime.explain():
+        return [Finding("watchdog", Verdict.GREEN, f"a relay that hangs is ended in {brisk_ms} ms")]
+    cost = f"a relay that hangs is ended in {RELAXED * brisk_ms} ms, not {brisk_ms}"
+    remedy = realtime.NO_FIFO.remedy if config.node.realtime else "node.realtime = true"
+    return [Finding("watchdog", Verdict.AMBER, "without SCHED_FIFO it waits longer", cost, remedy)]
 
 
 def _ports(config: NodeConfig) -> list[Finding]:

@@ -8,7 +8,7 @@ import pytest
 
 from teleop.node import check as checks
 from teleop.node.check import Finding, Verdict, check, worst
-from teleop.node.commission import commission, lacking
+from teleop.node.commission import commission, devices, lacking
 from teleop.node.config import NodeConfig, load
 from transport.io import keys, realtime
 from transport.io.keys import KeyFault, Role
@@ -110,6 +110,42 @@ def test_missing_rights_are_amber_and_say_what_they_cost(monkeypatch: pytest.Mon
 
 
 @pytest.mark.parametrize(
+    ("more", "lacks", "verdict", "words"),
+    [
+        ("", [], Verdict.GREEN, "ended in 20 ms"),
+        ("", [realtime.NO_FIFO], Verdict.AMBER, "ended in 200 ms, not 20"),
+        ("[watchdog]\nidentity = ''\n", [], Verdict.AMBER, "nobody ends what hangs"),
+    ],
+)
+def test_the_watchdog_says_what_it_can_promise_here(
+    more: str, lacks: list[realtime.Lack], verdict: Verdict, words: str, file: Path, monkeypatch
+):
+    monkeypatch.setattr(realtime, "explain", lambda: lacks)
+    file.write_text(file.read_text() + more)
+    finding = the(check(file), "watchdog")
+    assert finding.verdict is verdict
+    assert words in finding.found + finding.cost
+
+
+@pytest.mark.parametrize(
+    ("more", "lacks", "verdict", "words"),
+    [
+        ("", [], Verdict.GREEN, "ended in 20 ms"),
+        ("", [realtime.NO_FIFO], Verdict.AMBER, "ended in 200 ms, not 20"),
+        ("[watchdog]\nidentity = ''\n", [], Verdict.AMBER, "nobody ends what hangs"),
+    ],
+)
+def test_the_watchdog_says_what_it_can_promise_here(
+    more: str, lacks: list[realtime.Lack], verdict: Verdict, words: str, file: Path, monkeypatch
+):
+    monkeypatch.setattr(realtime, "explain", lambda: lacks)
+    file.write_text(file.read_text() + more)
+    finding = the(check(file), "watchdog")
+    assert finding.verdict is verdict
+    assert words in finding.found + finding.cost
+
+
+@pytest.mark.parametrize(
     ("cores", "verdict"), [(1, Verdict.RED), (2, Verdict.AMBER), (4, Verdict.GREEN)]
 )
 def test_cores(cores: int, verdict: Verdict, monkeypatch: pytest.MonkeyPatch):
@@ -144,7 +180,7 @@ def test_few_descriptors_are_amber(monkeypatch: pytest.MonkeyPatch):
 
 def test_commissioning_is_done_once(file: Path):
     config = load(file)
-    assert len(commission(config)) == 5, "four devices and a store"
+    assert len(commission(config)) == len(devices(config)) + 1, "its devices and a store"
     assert commission(config) == []
     assert lacking(config) == []
 

@@ -91,6 +91,9 @@ MISTAKES = {
     "unknown policy": Mistake(
         "[robot.ceilings]\nwatchdog = 'panic'", 1, "robot.ceilings", "sources with a policy each",
         "{'watchdog': 'panic'}"),
+    "two words of the watchdog": Mistake(
+        "[robot.ceilings]\nwatchdog = 'hold'", 1, "watchdog.identity",
+        "no source of robot.ceilings", "'watchdog'"),
     "two of a name": Mistake(
         "[session]\nidentity = 'robot'", 1, "robot.name", "no device name of relay", "'robot'"),
     "link is no module": Mistake(
