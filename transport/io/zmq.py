@@ -20,6 +20,7 @@ Rules
 
 from __future__ import annotations
 
+import itertools
 import struct
 from collections.abc import Callable
 from enum import IntEnum
@@ -296,7 +297,36 @@ class Happened(IntEnum):
 REFUSALS = (Happened.FAILED_NO_DETAIL, Happened.FAILED_PROTOCOL, Happened.FAILED_AUTH)
 
 
-def watch(loop: Loop, socket: Socket, on_event: Callable[[Happened], None]) -> Port:
+_MONITORS = itertools.count()
+
+
+class Monitor(Port):
+    """What is told about a socket.
+
+    Nothing may be told any more when nobody listens: libzmq's I/O thread says it by a blocking
+    send, and with no peer it would wait for ever, and every socket of the process with it.
+    """
+
+    __slots__ = ("_watched",)
+
+    def __init__(
+        self,
+        loop: Loop,
+        socket: Socket,
+        on_frames: Callable[[list[zmq.Frame]], None],
+        watched: Socket,
+    ) -> None:
+        self._watched = watched
+        super().__init__(loop, socket, on_frames)
+
+    def close(self) -> None:
+        """Have nothing told any more, then stop listening. Closing twice is harmless."""
+        if not (self.closed or self._watched.closed):
+            self._watched.disable_monitor()
+        super().close()
+
+
+def watch(loop: Loop, socket: Socket, on_event: Callable[[Happened], None]) -> Monitor:
     """Tell about the handshakes and disconnections of a socket; close the port before it.
 
     The monitor's queue has no limit, because libzmq's I/O thread would wait for room in a full
@@ -305,7 +335,8 @@ def watch(loop: Loop, socket: Socket, on_event: Callable[[Happened], None]) -> P
     mask = 0
     for event in Happened:
         mask |= event
-    address = f"inproc://monitor.{id(socket):x}"
+    # Not its id(): that may be another socket's whose name libzmq has not let go of yet.
+    address = f"inproc://monitor.{next(_MONITORS)}"
     socket.monitor(address, mask)
     monitor = socket.context.socket(zmq.PAIR)
     monitor.linger = 0
@@ -316,4 +347,4 @@ def watch(loop: Loop, socket: Socket, on_event: Callable[[Happened], None]) -> P
         kind, _ = _EVENT.unpack_from(frames[0].bytes)
         on_event(Happened(kind))
 
-    return Port(loop, monitor, on_frames)
+    return Monitor(loop, monitor, on_frames, socket)

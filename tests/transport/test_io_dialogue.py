@@ -1,0 +1,117 @@
+"""Talk beside the commands: keys that are revoked or rotated while it goes on."""
+
+import pytest
+
+from tests.transport.conftest import World
+from transport.io import keys
+from transport.io.curve import Doorman
+from transport.io.dialogue import Caller, Listener
+from transport.io.keys import Keyring, Role
+
+WORD = bytes([0x93, 1, 60, 0])
+
+
+class Talk:
+    """A listener with the relay's key, and a caller with a console's."""
+
+    def __init__(self, world):
+        self.world = world
+        self.keyring = Keyring.load(world.keys)
+        self.heard, self.said, self.refused = [], [], []
+        runtime = world.runtime
+        doors = {"desk": frozenset({Role.CONSOLE})}
+        self.doorman = Doorman(runtime.loop, runtime.context, self.keyring, doors, lambda _: None)
+        self.listener = Listener(
+            runtime,
+            self.keyring,
+            self.keyring.identity("relay"),
+            "desk",
+            "tcp://127.0.0.1:*",
+            lambda _: None,
+            lambda device, data: self.heard.append((device.name, data)),
+            self.refused.append,
+        )
+        self.endpoint = self.listener.endpoint
+        self.caller = Caller(
+            runtime,
+            self.keyring.identity("console"),
+            self.keyring.server("relay"),
+            self.endpoint,
+            lambda: None,
+            self.said.append,
+        )
+
+    def passes(self):
+        """A word goes there, and one comes back."""
+        self.heard.clear()
+        self.said.clear()
+        self.world.until(lambda: self.heard or (self.caller.send(WORD) and False))
+        assert self.heard[0] == ("console", WORD)
+        self.world.until(lambda: self.said or (self.listener.send("console", WORD) and False))
+
+    def rotate(self, name):
+        keys.rotate(self.world.keys, name, lambda *_: b"")
+        assert self.keyring.refresh()
+
+    def close(self):
+        for thing in (self.caller, self.listener, self.doorman):
+            thing.close()
+
+
+@pytest.fixture
+def talk(world: World):
+    talk = Talk(world)
+    talk.passes()
+    yield talk
+    talk.close()
+
+
+def test_a_listener_takes_its_port_anew_with_another_key_and_callers_come_back(talk):
+    talk.rotate("relay")
+    talk.listener.rekey(talk.keyring.identity("relay"))
+    talk.caller.rekey(talk.keyring.identity("console"), talk.keyring.server("relay"))
+    talk.passes()
+    assert talk.listener.endpoint == talk.endpoint
+
+
+def test_who_has_the_old_key_in_mind_is_not_answered(talk):
+    old = talk.keyring.server("relay")
+    talk.rotate("relay")
+    talk.listener.rekey(talk.keyring.identity("relay"))
+    talk.caller.rekey(talk.keyring.identity("console"), talk.keyring.server("relay"))
+    talk.passes()
+    talk.caller.rekey(talk.keyring.identity("console"), old)
+    talk.world.until(lambda: "handshake" in talk.refused)
+
+
+def test_a_caller_goes_over_to_its_new_key_before_the_old_one_is_refused(talk):
+    talk.rotate("console")
+    talk.passes()
+    talk.caller.rekey(talk.keyring.identity("console"), talk.keyring.server("relay"))
+    assert keys.retire(talk.world.keys, "console") == 1
+    assert talk.keyring.refresh()
+    talk.passes()
+
+
+def test_rekeying_with_the_same_key_disturbs_nothing(talk):
+    talk.caller.rekey(talk.keyring.identity("console"), talk.keyring.server("relay"))
+    assert talk.caller.send(WORD), "the connection is there still"
+
+
+def test_a_revoked_caller_is_told_nothing_more_and_heard_no_more(talk):
+    keys.revoke(talk.world.keys, "console")
+    assert talk.keyring.refresh()
+    talk.listener.forget_revoked()
+    assert not talk.listener.send("console", WORD)
+    talk.said.clear()
+    talk.listener.broadcast(WORD)
+    talk.caller.send(WORD)
+    talk.world.until(lambda: "revoked" in talk.refused)
+    assert talk.said == []
+
+
+def test_a_listener_that_is_closed_while_it_waits_for_its_port_lets_go(talk):
+    talk.listener.rekey(talk.keyring.identity("relay"))
+    assert not talk.listener.send("console", WORD)
+    talk.listener.close()
+    talk.listener.close()
