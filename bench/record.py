@@ -24,6 +24,7 @@ from rich.console import Console
 
 from bench import readings
 from bench.blocks import Campaign, Measured, Pair, Slot
+from bench.children import stop
 from bench.claims import Condition, failed, judge, load_claims
 from bench.course import QUICK, Course, add_length, shaped
 from bench.join import spread
@@ -169,13 +170,11 @@ class Bench:
                 before_s, begun = _recorder_s(stage), time.monotonic()
                 window = stage.window(course.warm_s, course.measure_s)
                 share = (_recorder_s(stage) - before_s) / (time.monotonic() - begun)
-                recording = stage.recording(window)
                 if is_recorded:
                     victim = ("recordd", "robotd")[slot.block % 2]
-                    seen = _killed(stage, Path(folder), victim, share)
-                    self._recorded.append(seen)
+                    self._recorded.append(_killed(stage, Path(folder), victim, share))
                 stage.finish()
-            return self._keep(slot, recording)
+                return self._keep(slot, stage.recording(window))
 
     def _keep(self, slot: Slot, recording: Recording) -> Measured:
         times = spread(recording.joined.latency_ns)
@@ -231,6 +230,8 @@ def _killed(stage: Stage, folder: Path, victim: str, share: float) -> Recorded:
     newest = tape.newest
     if victim != "recordd":
         time.sleep(SETTLE_S)
+    # Whoever has real-time rights ends before anything is read: it would be kept waiting by them.
+    stop([child for name, child in stage.children.items() if name != "recordd"])
     pieces = list(reels(files_of(folder), ("robotd",), []))
     kept = [entry for piece in pieces for entry in piece.entries]
     if not kept:
