@@ -20,6 +20,7 @@ from typing import NamedTuple
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+from bench import faults_real
 from bench.claims import failed, judge, load_claims
 from bench.report import Report, host, now_utc, write
 from bench.rows import Row, numbers
@@ -71,10 +72,17 @@ def describe(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--steps", type=float, default=STEPS_MIN, help="events at least (1e7)")
     parser.add_argument("--seeds", type=int, default=SEEDS_MIN, help="worlds at least (1000)")
     parser.add_argument("--seed", type=int, default=0, help="of the first world (0)")
+    parser.add_argument(
+        "--real", action="store_true", help="real faults instead, on real processes"
+    )
+    parser.add_argument("--trials", type=int, default=faults_real.TRIALS, help="--real: each (300)")
 
 
 def start(arguments: argparse.Namespace, console: Console) -> int:
     """Measure as the arguments say; return 1 when a claim failed."""
+    if arguments.real:
+        json, trials = arguments.json, arguments.trials
+        return faults_real.run(console, json, trials=trials, seed=arguments.seed)
     steps, seeds = int(arguments.steps), arguments.seeds
     return run(console, arguments.json, steps=steps, seeds=seeds, first=arguments.seed)
 

@@ -17,7 +17,7 @@ import time
 import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, Self
 
 import msgspec
 
@@ -140,7 +140,7 @@ class Stage:
         self._console = CONSOLE if bare else CONSOLE_PROCESS.name
         self._robot = ROBOT if bare else "robotd"
 
-    def __enter__(self) -> Stage:
+    def __enter__(self) -> Self:
         try:
             self._start()
         except BaseException:
