@@ -38,7 +38,7 @@ from bench.tables import show
 from safety.gate import Verdict
 from safety.profile import LADDERS, MS, Profile
 from safety.state import Cause, State
-from teleop.robot.agent import SELF_LATE_NS
+from teleop.robot.doubt import SELF_LATE_NS
 from transport.io.clock import Skew
 from transport.io.mapping import Mapping
 from transport.telemetry.flight import FlightReader
