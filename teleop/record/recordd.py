@@ -20,6 +20,7 @@ from teleop.record.sources import Ringed, Sources, Taped
 from teleop.record.views import views
 from teleop.settings import RecorddSettings
 from transport.io.process import Runtime, main
+from transport.telemetry.tape import Entry
 
 #: A look, a flush and a sync: what a SIGKILL costs is a look and a flush, a power cut a sync more.
 LOOK_NS: Final = 50 * MS
@@ -31,6 +32,7 @@ COUNTERS: Final = (
     'lost_total{where="memory"}',  # overwritten before they were read
     'lost_total{where="disk"}',  # messages that no file took
     "removed_total",  # files that went to make room
+    "unshown_total",  # pieces of a tape that no view could be made of
 )
 GAUGES: Final = ("alarm", "files", "unreadable")
 _ENCODE = msgspec.msgpack.Encoder().encode
@@ -86,8 +88,15 @@ class Recordd:
         self._counters[0].add(len(entries))
         self._counters[1].add(lost)
         if process == ROBOT:
+            self._show(entries, ahead_ns)
+
+    def _show(self, entries: list[Entry], ahead_ns: int) -> None:
+        """Write what people look at; what cannot be read of it is on the tape all the same."""
+        try:
             for view in views(entries, ahead_ns):
                 self._archive.add(view.channel, view.t_ns + ahead_ns, view.data)
+        except (ValueError, msgspec.MsgspecError):
+            self._counters[4].add()
 
     def _copy_ring(self, ringed: Ringed) -> None:
         name, fields, records, lost = ringed
@@ -113,7 +122,7 @@ class Recordd:
     def _count(self) -> None:
         archive = self._archive
         for counter, total in zip(
-            self._counters[2:], (archive.failed, archive.removed), strict=True
+            self._counters[2:4], (archive.failed, archive.removed), strict=True
         ):
             counter.add(total - counter.value)
         self._gauges["alarm"].set(int(archive.is_failing))
