@@ -68,6 +68,7 @@ STATE: Final = np.dtype(
         ("mean", np.float64, (SHAPE,)),
         ("pulses", np.int64),  # in the mean
         ("unlike", np.int64),
+        ("known", np.int64),  # whether it ever had a rate
         ("correlation", np.float64),  # mean over pulses
         ("intervals", np.float64, (INTERVALS,)),
         ("count", np.int64),
@@ -130,6 +131,7 @@ def _forget(state: Any) -> None:
     state["alike"] = 0
     state["pulses"] = 0
     state["unlike"] = 0
+    state["known"] = 0
     state["correlation"] = 0.0
     state["count"] = 0
     state["perfusion"] = np.nan
@@ -203,6 +205,8 @@ def _finish(
         interval = 0
     state["alike"] = is_alike
     state["onset"] = onset
+    if state["pulses"] >= 4 and state["count"] >= 2:
+        state["known"] = 1
     level = abs(state["level"])
     state["perfusion"] = 100.0 * (high - low) / level if level > high - low else np.nan
     append(
@@ -234,7 +238,8 @@ def _compare(state: Any, shape: NDArray[np.float64]) -> float:
             alike += shape[k] * mean[k]
             norm += mean[k] * mean[k]
         alike = alike / math.sqrt(norm) if norm > 0.0 else 0.0
-        state["correlation"] += (max(0.0, alike) - state["correlation"]) / 4.0
+        weight = min(state["pulses"], 4)
+        state["correlation"] += (max(0.0, alike) - state["correlation"]) / weight
         state["unlike"] = 0 if alike >= SIMILAR else state["unlike"] + 1
     if state["unlike"] >= UNLIKE_MAX:
         state["pulses"] = 0
@@ -276,7 +281,7 @@ def _say(
     elif found["at"] - found["last"] > LONGEST:
         why = NO_PULSE
     elif state["pulses"] < 4 or state["count"] < 2:
-        why = LEARNING
+        why = ARTEFACT if state["known"] else LEARNING
     elif state["correlation"] < ALIKE:
         why = ARTEFACT
     quality[0] = 0.0 if why in (LEAD_OFF, NO_PULSE) else state["correlation"]

@@ -147,6 +147,9 @@ def _step(
         state = states[patient]
         for k in range(x.shape[2]):
             _add(state, x[patient, 0, k], x[patient, 1, k])
+            if _is_off(state):
+                state["count"] = 0
+                state["together"] = 0.0
             if state["filled"] == WINDOW:
                 _close(state)
         _say(state, curve, values[patient], quality[patient : patient + 1], reason[patient])
@@ -174,6 +177,16 @@ def _add(state: Any, infrared: float, red: float) -> None:
     state["square"][0] += a * a
     state["square"][1] += b * b
     state["square"][2] += a * b
+
+
+@jit
+def _is_off(state: Any) -> bool:
+    """Tell whether a light says nothing, or always the same."""
+    for light in range(2):
+        mask = state["mask"][light]
+        if mask["bad"] >= OFF or mask["run"] >= OFF:
+            return True
+    return False
 
 
 @jit
@@ -212,18 +225,12 @@ def _say(
 ) -> None:
     """Decide what is shown."""
     why = PRESENT
-    for light in range(2):
-        mask = state["mask"][light]
-        if mask["bad"] >= OFF or mask["run"] >= OFF:
-            why = LEAD_OFF
-    if why == PRESENT:
-        if state["count"] < 2:
-            why = LEARNING
-        elif state["poor"] >= POOR_MAX:
-            why = ARTEFACT
-    if why == LEAD_OFF:
-        state["count"] = 0
-        state["together"] = 0.0
+    if _is_off(state):
+        why = LEAD_OFF
+    elif state["count"] < 2:
+        why = LEARNING
+    elif state["poor"] >= POOR_MAX:
+        why = ARTEFACT
     r = median(state["ratios"], min(state["count"], WINDOWS), state["scratch"])
     quality[0] = state["together"]
     say(values, reason, 0, min(100.0, max(0.0, curve.a + (curve.b + curve.c * r) * r)), why)
