@@ -43,6 +43,8 @@ from monitor.vitals.ecg import sensor
 PART = "vitals"
 PARTS = ("accuracy", "noise", "rate", "speed")
 BAD_INPUT = 2
+OTHERS_MAX = 0.1
+"""Part of the time that a tick was kept from its core, above which times say nothing of a tick."""
 RHYTHMS = ("sinus", "ectopic", "bigeminy", "atrial-fibrillation")
 """Generated patients that are scored where no folder is named."""
 
@@ -204,6 +206,9 @@ def _conditions(
         "no-peers": not peers,
     }
     conditions = [Condition(name, words[name]) for name, holds in found.items() if holds]
+    others = max((row.extra.get("others_part", 0.0) for row in report.rows), default=0.0)
+    if others > OTHERS_MAX:
+        conditions.append(Condition("busy", f"others had the core for {others:.0%} of the time"))
     if taken > STEAL_MAX:
         conditions.append(Condition("steal", f"the hypervisor took {taken:.1%} of a core"))
     return conditions

@@ -6,9 +6,10 @@ Claims are limits from above, so what should be large stands here by what is mis
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from bench.join import spread
 from bench.peers.qrs import PEERS
@@ -86,6 +87,8 @@ def of_speed(speed: Speed) -> list[Row]:
     assert times is not None
     tick = _row("tick", PATIENTS * LEADS, {"channels_per_core": speed.channels})
     tick.extra |= {"lead_us": speed.lead_ns / 1e3, "alone_us": speed.alone_ns / 1e3}
+    busy_ns = speed.lead_ns * PATIENTS * LEADS
+    tick.extra["others_part"] = _others(speed.ticks, np.full(len(speed.ticks), busy_ns))
     tick.p50_us, tick.p99_us, tick.p999_us, tick.max_us = times
     tick.extra |= {f"{name}_ms": value / 1e3 for name, value in times._asdict().items()}
     whole = {f"{name}_x": speed.lasts_s * 1e9 / ns for name, ns in speed.whole_ns.items()}
@@ -108,6 +111,7 @@ def of_ward(ward: Ward) -> list[Row]:
         times = spread(ns)
         assert times is not None
         row.extra |= {f"{name}_{quantity}_ms": us / 1e3 for quantity, us in times._asdict().items()}
+    row.extra["others_part"] = _others(ward.tick, ward.tick_busy)
     return [row]
 
 
@@ -142,6 +146,11 @@ def _parts(score: Score) -> dict[str, float]:
         "false": float(score.false),
         "missed": float(score.missed),
     }
+
+
+def _others(wall_ns: NDArray[np.int64], busy_ns: NDArray[Any]) -> float:
+    """Say what part of the time somebody else had the core."""
+    return max(0.0, 1.0 - float(busy_ns.sum()) / float(wall_ns.sum()))
 
 
 def _row(variant: str, n: int, extra: Mapping[str, float]) -> Row:

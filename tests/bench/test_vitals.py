@@ -16,6 +16,7 @@ from bench.__main__ import main
 from bench.claims import load_claims
 from bench.peers import qrs
 from bench.vitals_accuracy import OURS, Run, best_peer
+from bench.vitals_engine import Ward
 from bench.vitals_match import Score
 from bench.vitals_rate import Shown
 from bench.vitals_records import Recording, read_all
@@ -109,6 +110,15 @@ def test_a_level_at_which_a_peer_is_better_is_seen_whatever_the_others_say():
     rows = vitals_rows.of_sweep({"mixed": {24: ahead, 6: behind}})
     assert rows[-1].variant == "noise"
     assert rows[-1].extra["behind_best_max"] == pytest.approx(18 / 19 - 16 / 18)
+
+
+def test_a_core_that_others_had_says_nothing_of_a_tick():
+    wall = np.full(100, 2_000_000, np.int64)
+    [quiet] = vitals_rows.of_ward(Ward(wall, wall - 50_000, wall, 1.0))
+    [busy] = vitals_rows.of_ward(Ward(wall, wall // 2, wall, 1.0))
+    assert quiet.extra["others_part"] == pytest.approx(0.025)
+    assert busy.extra["others_part"] == pytest.approx(0.5)
+    assert quiet.extra["tick_p99_ms"] == 2.0
 
 
 def test_a_rate_that_is_not_shown_is_infinitely_far_off():
