@@ -18,9 +18,7 @@ Rules
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Iterable
-from typing import NamedTuple
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
@@ -37,43 +35,17 @@ from safety.grant import (
     sign,
 )
 from safety.handover import Confirm, Observe, Offer, Vouch, Withdraw
-from safety.messages import NO_SESSION, Ceiling, Event
+from safety.herald import REASON_MAX, Answer, Done, Herald
+from safety.messages import NO_SESSION, Event
 from safety.profile import LADDERS, MS, Profile
-from safety.seat import ANSWER_NS_MAX, CEILING_NS, Act, Asked, Holder, Phase, Row, Seat, unfit
-from safety.state import WORDS, Cause, State
+from safety.seat import ANSWER_NS_MAX, Asked, Holder, Row, Seat, unfit
+from safety.state import WORDS, Cause
 from transport.wire.codec import Message, encode
 
-#: A hand-over's ceiling lapses so long after us.
-CEILING_TTL_MS = 1000
-#: What `transport.wire.codec.Text` carries.
-REASON_MAX = 200
 #: How long a grant lasts, on the robot's clock: longer than any operation.
 DURATION_S = 24 * 3600
-#: Acts that nobody has taken yet are bounded; the oldest go first.
-BACKLOG = 1024
 
 _CAUSES = frozenset(Cause)
-
-
-class Answer(NamedTuple):
-    """A message for a console (by device name) or a robot (by name).
-
-    `waits` says that it may leave only when what `to_store` gave is on disk.
-    """
-
-    to: str
-    data: bytes
-    waits: bool = False
-
-
-class Done(NamedTuple):
-    """An event: an act of authority, as the audit knows it (safety.audit)."""
-
-    act: str
-    actor: str
-    target: str
-    outcome: str
-    detail: str
 
 
 class Authority:
@@ -103,13 +75,10 @@ class Authority:
     ) -> None:
         self._signer = signer
         self._key = key
-        self._source = source
-        self._duration_s = duration_s
+        self._herald = Herald(source, duration_s)
         self.epoch = epoch
         self.trouble = ""
         self._seats = {row.robot: Seat(row.robot, row) for row in rows}
-        self._events: deque[Done] = deque(maxlen=BACKLOG)
-        self._changed: dict[str, bool] = {}  # robot -> whether a new epoch is claimed
 
     @property
     def holders(self) -> dict[str, Holder]:
@@ -135,15 +104,15 @@ class Authority:
             seat = self._seats[boot.robot] = Seat(boot.robot)
         bed = seat.boot.bed if seat.boot else ""
         has_lost = seat.introduce(boot, now_ns)
-        self._touch(seat)
+        self._herald.touch(seat)
         if boot.bed != bed:
-            self._note("bind", f"bedside of {boot.robot}", boot.robot, boot.bed or "no bed")
+            self._herald.note("bind", f"bedside of {boot.robot}", boot.robot, boot.bed or "no bed")
         if not has_lost:
             return []
         if seat.asked is None:
             assert seat.holder is not None
             act = "expire" if seat.cause is Cause.EXPIRED else "revoke"
-            self._note(act, seat.holder.console, boot.robot, WORDS[seat.cause])
+            self._herald.note(act, seat.holder.console, boot.robot, WORDS[seat.cause])
         return self._end(seat, f"{boot.robot} has ended the session", now_ns)
 
     def heard(self, event: Event) -> None:
@@ -165,13 +134,13 @@ class Authority:
             return self._refused(seat, f"{robot} refused: {acceptance.reason}", now_ns)
         asked = seat.asked
         holder = seat.accept(now_ns)
-        self._touch(seat)
-        self._note("grant", holder.console, robot, f"epoch {holder.epoch}")
+        self._herald.touch(seat)
+        self._herald.note("grant", holder.console, robot, f"epoch {holder.epoch}")
         granted = Answer(holder.console, encode(Granted(51, asked.request, asked.grant)))
         if seat.handover is None:
             return [granted]
-        self._note("handover", seat.handover.holder, robot, f"to {holder.console}")
-        return [granted, *self._lift(seat, f"{holder.console} has {robot} now", now_ns)]
+        self._herald.note("handover", seat.handover.holder, robot, f"to {holder.console}")
+        return [granted, *self._herald.lift(seat, f"{holder.console} has {robot} now", now_ns)]
 
     def vouched(self, robot: str, vouch: Vouch, now_ns: int) -> list[Answer]:
         """Take the bedside's word, which stands for the holder's offer and confirmation."""
@@ -179,15 +148,15 @@ class Authority:
         if seat is None or seat.boot is None or seat.boot.boot != vouch.boot:
             return []
         if seat.concerns(vouch.console) and seat.handover and seat.handover.to == vouch.console:
-            self._note("confirm", bedside, robot, f"for {seat.handover.holder}")
-            return self._agree(seat, seat.handover.holder, "the bedside confirms", now_ns)
+            self._herald.note("confirm", bedside, robot, f"for {seat.handover.holder}")
+            return self._herald.agree(seat, seat.handover.holder, "the bedside confirms", now_ns)
         holder = seat.holder
         agreed = frozenset({holder.console}) if holder else frozenset[str]()
         if not seat.offer(vouch.console, now_ns, agreed):
-            self._note("break_glass", bedside, robot, f"for {vouch.console}", "refused")
+            self._herald.note("break_glass", bedside, robot, f"for {vouch.console}", "refused")
             return []
-        self._note("break_glass", bedside, robot, f"for {vouch.console}")
-        return self._begin(seat, f"the bedside gives {robot} to {vouch.console}", now_ns)
+        self._herald.note("break_glass", bedside, robot, f"for {vouch.console}")
+        return self._herald.begin(seat, f"the bedside gives {robot} to {vouch.console}", now_ns)
 
     # A console's words ----------------------------------------------------------------------
 
@@ -207,44 +176,42 @@ class Authority:
         reason = reason or seat.objection(console, request)
         if reason:
             if seat.wait(console, reason, now_ns):
-                self._note("deny", console, robot, reason, "refused")
-                self._touch(seat)
+                self._herald.note("deny", console, robot, reason, "refused")
+                if robot in self._seats:
+                    self._herald.touch(seat)
             return [Answer(console, encode(Denied(52, request.request, reason[:REASON_MAX])))]
         assert seat.boot is not None
         self.epoch = max(self.epoch, seat.boot.epoch_max) + 1
         holder = Holder(console, session, Role(request.role), self.epoch, now_ns)
         data = self._sign(holder, request, seat.boot)
         seat.ask(Asked(holder, request.request, data, now_ns + ANSWER_NS_MAX))
-        self._touch(seat, claims=True)
-        self._note("request", console, robot)
-        hold = []
-        if seat.handover is not None:  # said again: it must not lapse before its grant is there
-            seat.handover = seat.handover._replace(said_ns=now_ns)
-            hold = [self._ceiling(seat, State.HOLD)]
-        return [*hold, Answer(robot, data, waits=True)]
+        self._herald.touch(seat, claims=True)
+        self._herald.note("request", console, robot)
+        # A hand-over's ceiling is said again: it must not lapse before its grant is there.
+        return [*self._herald.hold(seat, now_ns), Answer(robot, data, waits=True)]
 
     def offered(self, console: str, offer: Offer, now_ns: int) -> list[Answer]:
         """Begin a hand-over: the robot holds from here on."""
         seat = self._held_by(console, offer.session)
         if seat is None or seat.handover is not None or not seat.offer(offer.to, now_ns):
             return []
-        self._note("offer", console, seat.robot, f"to {offer.to}")
-        return self._begin(seat, f"{console} offers {seat.robot} to {offer.to}", now_ns)
+        self._herald.note("offer", console, seat.robot, f"to {offer.to}")
+        return self._herald.begin(seat, f"{console} offers {seat.robot} to {offer.to}", now_ns)
 
     def confirmed(self, console: str, confirm: Confirm, now_ns: int) -> list[Answer]:
         """Take one console's confirmation; after both the new one's request holds."""
         seat = self._seats.get(confirm.robot)
         if seat is None or not seat.concerns(console):
             return []
-        self._note("confirm", console, seat.robot)
-        return self._agree(seat, console, f"{console} confirms", now_ns)
+        self._herald.note("confirm", console, seat.robot)
+        return self._herald.agree(seat, console, f"{console} confirms", now_ns)
 
     def withdrawn(self, console: str, withdraw: Withdraw, now_ns: int) -> list[Answer]:
         """Call a hand-over off, by either console's word."""
         seat = self._seats.get(withdraw.robot)
         if seat is None or not seat.concerns(console):
             return []
-        return self._call_off(seat, console, f"{console} withdraws", now_ns)
+        return self._herald.call_off(seat, console, f"{console} withdraws", now_ns)
 
     def observed(self, device: str, observe: Observe, now_ns: int) -> list[Answer]:
         """List who looks on, and tell it who holds the robot."""
@@ -252,16 +219,16 @@ class Authority:
         if seat is None:
             return []
         if seat.look(device, now_ns):
-            self._note("observe", device, seat.robot)
-            self._touch(seat)
-        return self._tell(seat, (device,), "", now_ns)
+            self._herald.note("observe", device, seat.robot)
+            self._herald.touch(seat)
+        return self._herald.tell(seat, (device,), "", now_ns)
 
     def released(self, console: str, release: Release, now_ns: int) -> list[Answer]:
         """End the session that this console gives back; others' sessions it cannot end."""
         seat = self._held_by(console, release.session)
         if seat is None:
             return []
-        self._note("release", console, seat.robot)
+        self._herald.note("release", console, seat.robot)
         return self._revoke(seat, "released", now_ns)
 
     def revoked(self, console: str, now_ns: int) -> list[Answer]:
@@ -269,12 +236,12 @@ class Authority:
         out = []
         for seat in self._seats.values():
             if seat.holder is not None and seat.holder.console == console:
-                self._note("revoke", console, seat.robot, "key revoked")
+                self._herald.note("revoke", console, seat.robot, "key revoked")
                 out += self._revoke(seat, "key revoked", now_ns)
             if seat.asked is not None and seat.asked.holder.console == console:
                 out += self._take_back(seat, "key revoked", now_ns)
             elif seat.handover is not None and seat.handover.to == console:
-                out += self._call_off(seat, console, f"{console} has no valid key", now_ns)
+                out += self._herald.call_off(seat, console, f"{console} has no valid key", now_ns)
         return out
 
     # The store and the clock ----------------------------------------------------------------
@@ -282,14 +249,13 @@ class Authority:
     def to_store(self) -> list[Row]:
         """Give what has changed since the last call; answers that wait, wait for this."""
         seats = self._seats
-        rows = [seats[robot].row(self.epoch, claims=new) for robot, new in self._changed.items()]
-        self._changed.clear()
-        return rows
+        changed, self._herald.changed = self._herald.changed, {}
+        return [seats[robot].row(self.epoch, claims=new) for robot, new in changed.items()]
 
     def not_stored(self, row: Row, why: str, now_ns: int) -> list[Answer]:
         """Note that a row is not on disk: what it would have granted is denied."""
         seat = self._seats[row.robot]
-        self._touch(seat)  # what is so now is written with the next that can be
+        self._herald.touch(seat)  # what is so now is written with the next that can be
         if not row.claims or seat.asked is None or seat.asked.holder != row.next:
             return []
         return self._refused(seat, why, now_ns)
@@ -301,7 +267,7 @@ class Authority:
 
     def next_event(self) -> Done | None:
         """Take the oldest event."""
-        return self._events.popleft() if self._events else None
+        return self._herald.acts.popleft() if self._herald.acts else None
 
     def next_deadline_ns(self) -> int | None:
         """When a robot counts as absent, or a hand-over has something to say."""
@@ -314,9 +280,9 @@ class Authority:
         for seat in self._seats.values():
             if seat.asked is not None and seat.asked.deadline_ns <= now_ns:
                 out += self._take_back(seat, f"{seat.robot} did not answer", now_ns)
-            out += self._keep(seat, now_ns)
+            out += self._herald.keep(seat, now_ns)
             if seat.forget(now_ns):
-                self._touch(seat)
+                self._herald.touch(seat)
         return out
 
     # Inside ---------------------------------------------------------------------------------
@@ -342,47 +308,19 @@ class Authority:
             scale=request.scale,
             video_gate=False,
             bed=boot.bed,
-            duration_s=self._duration_s,
+            duration_s=self._herald.duration_s,
             signer=self._signer,
             signature=bytes(64),
         )
         return sign(grant, self._key)
 
-    def _begin(self, seat: Seat, why: str, now_ns: int) -> list[Answer]:
-        """Impose the ceiling of a hand-over, before anybody is told of it."""
-        self._touch(seat)
-        return [self._ceiling(seat, State.HOLD), *self._tell_both(seat, why, now_ns)]
-
-    def _agree(self, seat: Seat, console: str, why: str, now_ns: int) -> list[Answer]:
-        seat.agree(console)
-        return self._tell_both(seat, why, now_ns)
-
-    def _keep(self, seat: Seat, now_ns: int) -> list[Answer]:
-        """Say a hand-over's ceiling again, or end one that nobody agreed upon."""
-        handover = seat.handover
-        if handover is None:
-            return []
-        if seat.phase is Phase.HANDOVER and handover.deadline_ns <= now_ns:
-            return self._call_off(seat, self._source, "nobody agreed in time", now_ns)
-        if now_ns < handover.said_ns + CEILING_NS:
-            return []
-        seat.handover = handover._replace(said_ns=now_ns)
-        return [self._ceiling(seat, State.HOLD)]
-
-    def _call_off(self, seat: Seat, actor: str, why: str, now_ns: int) -> list[Answer]:
-        """End a hand-over that came to nothing: the holder keeps the robot."""
-        done = seat.act(Act.WITHDRAW)
-        assert done, f"{seat.phase.name} has nothing to withdraw"
-        self._note("withdraw", actor, seat.robot, why)
-        return self._lift(seat, why, now_ns)
-
     def _refused(self, seat: Seat, reason: str, now_ns: int) -> list[Answer]:
         """Deny what was asked after all; a hand-over falls with it."""
         asked = seat.refuse()
         console, reason = asked.holder.console, reason[:REASON_MAX]
-        self._note("deny", console, seat.robot, reason, "refused")
+        self._herald.note("deny", console, seat.robot, reason, "refused")
         denied = Answer(console, encode(Denied(52, asked.request, reason)))
-        return [denied, *self._lift(seat, reason, now_ns)]
+        return [denied, *self._herald.lift(seat, reason, now_ns)]
 
     def _take_back(self, seat: Seat, reason: str, now_ns: int) -> list[Answer]:
         """Deny a grant that the robot may have accepted by now: it is told that it is void."""
@@ -398,29 +336,8 @@ class Authority:
     def _end(self, seat: Seat, why: str, now_ns: int) -> list[Answer]:
         """Free the place; a hand-over whose grant is with the robot goes on without its holder."""
         seat.end()
-        self._touch(seat)
-        return self._lift(seat, why, now_ns) if seat.asked is None else []
-
-    def _lift(self, seat: Seat, why: str, now_ns: int) -> list[Answer]:
-        """End the hand-over, if there is one, and with it its ceiling."""
-        self._touch(seat)
-        handover, seat.handover = seat.handover, None
-        if handover is None:
-            return []
-        concerned = (handover.holder, handover.to)
-        return [self._ceiling(seat, State.ENGAGED), *self._tell(seat, concerned, why, now_ns)]
-
-    def _ceiling(self, seat: Seat, state: State) -> Answer:
-        ceiling = Ceiling(19, self._source, seat.robot, state, "hand-over", CEILING_TTL_MS)
-        return Answer(seat.robot, encode(ceiling))
-
-    def _tell_both(self, seat: Seat, why: str, now_ns: int) -> list[Answer]:
-        assert seat.handover is not None
-        return self._tell(seat, (seat.handover.holder, seat.handover.to), why, now_ns)
-
-    def _tell(self, seat: Seat, devices: Iterable[str], why: str, now_ns: int) -> list[Answer]:
-        data = encode(seat.standing(why[:REASON_MAX], self._duration_s, now_ns))
-        return [Answer(device, data) for device in devices]
+        self._herald.touch(seat)
+        return self._herald.lift(seat, why, now_ns) if seat.asked is None else []
 
     def _held_by(self, console: str, session: bytes) -> Seat | None:
         """Find the robot that this console holds under this session."""
@@ -429,12 +346,3 @@ class Authority:
             if holder is not None and (holder.console, holder.session) == (console, session):
                 return seat
         return None
-
-    def _touch(self, seat: Seat, *, claims: bool = False) -> None:
-        if seat.robot in self._seats:
-            self._changed[seat.robot] = claims or self._changed.get(seat.robot, False)
-
-    def _note(
-        self, act: str, actor: str, target: str, detail: str = "", outcome: str = "done"
-    ) -> None:
-        self._events.append(Done(act, actor, target, outcome, detail))

@@ -27,9 +27,10 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from bench.netem.channel import Fate
 from bench.netem.ladder import Step, tally
 from bench.netem.trace import DOWN, UP, Crossing, Trace, TraceFault, read
-from safety.authority import Answer, Authority
+from safety.authority import Authority
 from safety.driver import Measure, Servo, Stop
 from safety.grant import VOCABULARY, Acceptance, Boot, Grant, Revoke
+from safety.herald import Answer
 from safety.interlock import Transition
 from safety.messages import Bedside, Driver, Event
 from safety.profile import LADDERS, MS, Profile

@@ -17,9 +17,10 @@ from typing import Any
 
 from safety import grant, handover
 from safety.audit import Outcome
-from safety.authority import Answer, Authority
+from safety.authority import Authority
 from safety.grant import Acceptance, Boot, Release, Request
 from safety.handover import Confirm, Observe, Offer, Vouch, Withdraw
+from safety.herald import Answer
 from safety.incident import incident
 from safety.messages import Event
 from safety.signers import Succession

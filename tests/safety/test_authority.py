@@ -202,6 +202,12 @@ def test_a_request_beyond_ones_rights_is_denied_in_words(desk, console, changes,
     assert desk.authority.epoch == 0, "and costs no epoch"
 
 
+def test_a_robot_that_nobody_knows_leaves_no_trace_in_the_store(desk):
+    desk.authority.to_store()
+    desk.ask(robot="psm9")
+    assert desk.authority.to_store() == []
+
+
 def test_a_robot_that_is_held_is_not_granted_to_another(desk):
     desk.give()
     for replace in (False, True):

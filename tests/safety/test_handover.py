@@ -5,7 +5,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from safety import handover
-from safety.authority import BACKLOG, CEILING_TTL_MS, Authority
+from safety.authority import Authority
 from safety.grant import (
     VOCABULARY,
     Acceptance,
@@ -21,6 +21,7 @@ from safety.grant import (
     verify,
 )
 from safety.handover import LISTED_MAX, Confirm, Observe, Offer, Standing, Vouch, Withdraw
+from safety.herald import BACKLOG, CEILING_TTL_MS
 from safety.messages import NO_SESSION, Ceiling, Event
 from safety.seat import CEILING_NS, HANDOVER_NS_MAX, PRESENCE_NS, TABLE, Act, Phase, Seat
 from safety.state import Cause, State
@@ -371,7 +372,7 @@ def test_no_patient_is_in_what_is_stored_told_or_recorded(ward):
     ward.introduces(msgspec.structs.replace(boot(bed="or-3"), patient="p-0042"))
     ward.give(bed="or-3")
     ward.offer()
-    said = repr([ward.authority.to_store(), list(ward.authority._events)])
+    said = repr([ward.authority.to_store(), list(ward.authority._herald.acts)])
     said += repr(ward.all(ward.authority.observed("nurse", Observe(61, ROBOT), T0)))
     assert "or-3" in said
     assert "p-0042" not in said

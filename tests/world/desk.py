@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, NamedTuple
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from safety import grant, handover
-from safety.authority import Answer, Authority, Done
+from safety.authority import Authority
 from safety.grant import Acceptance, Boot, Release, Request, Role
 from safety.handover import Confirm, Offer, Vouch, Withdraw
+from safety.herald import Answer, Done
 from safety.messages import Event
 from safety.seat import DEVICE_ROLE, Row
 from safety.signers import succeed
