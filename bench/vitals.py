@@ -5,7 +5,8 @@ accuracy  every recording of a folder, streamed through the sensor; its beats be
           the first eight seconds). Without a folder: five minutes of a real ECG with the beats that
           three peers agree on, and generated patients
 noise     clean beats, drowned in drawn noise from 24 to -6 dB
-rate      the heart rate shown for the rhythms of IEC 60601-2-27
+rate      the heart rate shown for the rhythms of IEC 60601-2-27; with recordings that tell `pvc`,
+          tachycardia that is made of these beats
 speed     a thousand patients: the sensor, and the engine with all its sensors; a recording whole;
           peers who look again at ten seconds each tick
 
@@ -38,6 +39,7 @@ from bench.rows import numbers
 from bench.sentinel import steal_ns
 from bench.vitals_match import Score, total
 from bench.vitals_records import RecordFault, Recording, read_all
+from bench.vitals_spliced import spliced
 from monitor.vitals.ecg import sensor
 
 PART = "vitals"
@@ -150,6 +152,8 @@ def _measure(
         shown = vitals_rate.shown()
         report.rate = {name: one._asdict() for name, one in shown.items()}
         report.rows += vitals_rows.of_rates(shown)
+        say("tachycardia of real premature beats")
+        report.rows += vitals_rows.of_spliced(spliced(recordings, arguments.seed))
     if "speed" in arguments.only:
         one = next(one for one in recordings if one.beats_s is not None)
         report.rows += vitals_rows.of_speed(vitals_speed.measure(one, peers, arguments.seed, say))

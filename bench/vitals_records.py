@@ -38,6 +38,7 @@ class Recording(NamedTuple):
     x : (leads, n) float32, mV; NaN where there is no sample
     rate_hz : of the samples
     beats_s : reference beats, or None
+    pvc_s : those of them that are premature ventricular ones, where that is told
     """
 
     name: str
@@ -45,6 +46,7 @@ class Recording(NamedTuple):
     x: NDArray[np.float32]
     rate_hz: float
     beats_s: NDArray[np.float64] | None
+    pvc_s: NDArray[np.float64] | None = None
 
     @property
     def lasts_s(self) -> float:
@@ -101,9 +103,12 @@ def _recording(name: str, data: dict[str, NDArray[Any]]) -> Recording:
     scaled = np.stack(
         [x[lead] * np.float32(named.worth(Signal.ECG_1, units[lead])) for lead in taken]
     )
-    beats = data.get("beats")
-    beats_s = None if beats is None else np.sort(np.asarray(beats, np.float64)) / rate_hz
-    return Recording(name, tuple(names[lead] for lead in taken), scaled, rate_hz, beats_s)
+    beats_s, pvc_s = (_seconds(data.get(key), rate_hz) for key in ("beats", "pvc"))
+    return Recording(name, tuple(names[n] for n in taken), scaled, rate_hz, beats_s, pvc_s)
+
+
+def _seconds(samples: NDArray[Any] | None, rate_hz: float) -> NDArray[np.float64] | None:
+    return None if samples is None else np.sort(np.asarray(samples, np.float64)) / rate_hz
 
 
 def _column(found: NDArray[Any] | None, otherwise: str, n: int) -> list[str]:

@@ -81,6 +81,11 @@ def of_rates(shown: Mapping[str, Shown]) -> list[Row]:
     return [_row("rate", len(shown), extra)]
 
 
+def of_spliced(scores: Mapping[str, Score]) -> list[Row]:
+    """Make a row of each tachycardia that was made of real beats."""
+    return [_row(name, one.beats, _parts(one)) for name, one in scores.items()]
+
+
 def of_speed(speed: Speed) -> list[Row]:
     """Make rows of ticks, of whole recordings, of windows; peers are beside in the same row."""
     times = spread(speed.ticks)

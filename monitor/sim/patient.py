@@ -13,10 +13,11 @@ from typing import Final, NamedTuple, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from monitor.sim import defects, noise, pulses, waves, waviness
+from monitor.sim import defects, noise, pulses, splices, waves, waviness
 from monitor.sim.defects import Spoiled
 from monitor.sim.pulses import Body
 from monitor.sim.rhythms import RHYTHMS, Beats, Waviness, beats_of, joined
+from monitor.sim.splices import Real
 from monitor.vitals.events import Label
 
 ECG_HZ, PLETH_HZ, ABP_HZ, RESP_HZ = 250.0, 125.0, 125.0, 62.5
@@ -38,6 +39,7 @@ class Stream(IntEnum):
     NOISE = 3
     DEFECTS = 4
     AMPLIFIER = 5
+    SPLICES = 6
 
 
 _WAVY: Final = {
@@ -142,15 +144,19 @@ def make(
     patient: int = 0,
     leads: tuple[str, ...] = ("II", "V5", "V1"),
     ecg_hz: float = ECG_HZ,
+    real: Real | None = None,
 ) -> Patient:
-    """Make a patient; the same arguments make the same one, to the bit."""
+    """Make a patient; the same arguments make the same one, to the bit.
+
+    With `real`, every ventricular beat is one of somebody's, in all leads alike.
+    """
 
     def stream(of: Stream) -> np.random.Generator:
         return np.random.default_rng((seed, patient, of))
 
     beats, episodes = _rhythm(script, stream(Stream.RHYTHM))
     paced_s = beats.at_s[beats.label == Label.PACED] - PACE_LEAD_S
-    ecg = _ecg(script, beats, episodes, leads, ecg_hz, stream)
+    ecg = _ecg(script, beats, episodes, leads, ecg_hz, stream, real)
     ecg += _paced(script, paced_s, ecg_hz, ecg.shape[1])
     for lead in range(len(leads)):
         for what in script.spoiled:
@@ -193,9 +199,12 @@ def _ecg(
     leads: tuple[str, ...],
     rate_hz: float,
     stream: _Streams,
+    real: Real | None,
 ) -> NDArray[np.float64]:
     n = int(script.lasts_s * rate_hz)
-    dipole = waves.dipole(beats.at_s, beats.shape, beats.gain, rate_hz, n)
+    broad = beats.label == Label.VENTRICULAR if real else np.zeros(len(beats.at_s), np.bool_)
+    gain = np.where(broad, 0.0, beats.gain)
+    dipole = waves.dipole(beats.at_s, beats.shape, gain, rate_hz, n)
     wavy = stream(Stream.WAVINESS)
     for (name, begin_s, end_s), episode in zip(episodes, script.episodes, strict=True):
         first, end = round(begin_s * rate_hz), min(n, round(end_s * rate_hz))
@@ -205,6 +214,9 @@ def _ecg(
     if not script.exact:
         dipole = _lies(stream(Stream.BODY)) @ dipole
     ecg = waves.project(dipole, leads)
+    if real:
+        at_s, by_chance = beats.at_s[broad], stream(Stream.SPLICES)
+        ecg += splices.placed(real.snippets, real.rate_hz, at_s, rate_hz, n, by_chance)
     hiss = AMPLIFIER_MV * stream(Stream.AMPLIFIER).standard_normal(ecg.shape)
     return ecg + _heard(script, ecg, beats, rate_hz, stream(Stream.NOISE)) + hiss
 

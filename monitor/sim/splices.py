@@ -6,7 +6,7 @@ margin, its feet are brought to zero, and it is placed with a height of its own.
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +16,13 @@ Signal = NDArray[np.float64]
 BEFORE_S, AFTER_S = 0.16, 0.40
 TAPER_S: Final = 0.04
 SNIPPETS_MAX: Final = 64
+
+
+class Real(NamedTuple):
+    """Beats of somebody, as `cut` gives them, and their rate."""
+
+    snippets: list[Signal]
+    rate_hz: float
 
 
 def cut(

@@ -9,6 +9,7 @@ from monitor.sim import splices
 from monitor.sim.defects import RAIL_MV, Defect, Spoiled, spikes, spoil
 from monitor.sim.patient import Episode, Pace, Script, make
 from monitor.sim.scripts import SCRIPTS
+from monitor.vitals.events import Label
 
 RATE_HZ = 250.0
 X = np.sin(np.arange(2500) / 40.0) + 1.5
@@ -90,3 +91,18 @@ def test_beats_at_an_edge_or_with_a_hole_are_not_cut():
     lead[500] = np.nan
     assert splices.cut(lead, np.array([3, 490, len(lead) - 5]), 250.0) == []
     assert len(splices.cut(lead, np.arange(1000, 12_000, 50), 250.0)) == splices.SNIPPETS_MAX
+
+
+def test_a_tachycardia_may_be_made_of_somebodys_own_beats():
+    somebody = make(SCRIPTS["bigeminy-80"], 3, leads=("II",))
+    broad = somebody.truth.beats.label == Label.VENTRICULAR
+    at = np.round(somebody.truth.beats.at_s[broad] * 250).astype(np.int64)
+    real = splices.Real(splices.cut(somebody.ecg[0], at, 250.0, height_mv=1.5), 250.0)
+    script = SCRIPTS["tachycardia-195"]
+    spliced, drawn = make(script, 1, real=real), make(script, 1)
+    before, running = slice(0, 59 * 250), slice(62 * 250, 88 * 250)
+    assert np.array_equal(spliced.ecg[:, before], drawn.ecg[:, before])
+    assert spliced.truth.beats.at_s.tobytes() == drawn.truth.beats.at_s.tobytes()
+    assert 0.7 < np.ptp(spliced.ecg[0, running]) < 2.2  # beats run into each other, and add up
+    assert spliced.ecg[0, running].tobytes() != drawn.ecg[0, running].tobytes()
+    assert make(script, 1, real=real).ecg.tobytes() == spliced.ecg.tobytes()
