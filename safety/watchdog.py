@@ -51,8 +51,8 @@ DISORDER: Final = (6, 8)
 LATE_NS: Final = 20 * MS
 #: A process that lacks the rights its row wants may take so many times as long; so may we.
 RELAXED: Final = 10
-#: For so long after our own lateness the robot is held: long enough to be seen by everybody.
-LATE_HOLD_NS: Final = 50 * MS
+#: For so long the robot is held after our own lateness: long enough to be heard, too short to latch.
+LATE_HOLD_NS: Final = 20 * MS
 #: The ceiling is said anew so often, and lives so long: three may be lost (row 57: 50 ms).
 SAY_NS, TTL_NS = 12 * MS, 48 * MS
 #: The cycle of the alive supervision. It wants half of the beats of an idle loop; so many bad

@@ -128,24 +128,6 @@ def test_the_watchdog_says_what_it_can_promise_here(
 
 
 @pytest.mark.parametrize(
-    ("more", "lacks", "verdict", "words"),
-    [
-        ("", [], Verdict.GREEN, "ended in 20 ms"),
-        ("", [realtime.NO_FIFO], Verdict.AMBER, "ended in 200 ms, not 20"),
-        ("[watchdog]\nidentity = ''\n", [], Verdict.AMBER, "nobody ends what hangs"),
-    ],
-)
-def test_the_watchdog_says_what_it_can_promise_here(
-    more: str, lacks: list[realtime.Lack], verdict: Verdict, words: str, file: Path, monkeypatch
-):
-    monkeypatch.setattr(realtime, "explain", lambda: lacks)
-    file.write_text(file.read_text() + more)
-    finding = the(check(file), "watchdog")
-    assert finding.verdict is verdict
-    assert words in finding.found + finding.cost
-
-
-@pytest.mark.parametrize(
     ("cores", "verdict"), [(1, Verdict.RED), (2, Verdict.AMBER), (4, Verdict.GREEN)]
 )
 def test_cores(cores: int, verdict: Verdict, monkeypatch: pytest.MonkeyPatch):

@@ -275,3 +275,10 @@ def test_a_fact_without_a_row_is_refused_and_changes_nothing():
     with pytest.raises(AssertionError, match="relayd: READY in WAITING"):
         house.core.receive(BecameReady("relayd"), house.now_ns)
     assert house.core.phase("relayd") is Phase.WAITING
+
+
+def test_whoever_ended_a_process_says_why():
+    house = House("relayd")
+    house.up("relayd")
+    house.tell(Exited("relayd", -9, "hung for 20 ms: fenced"))
+    assert house.events[-1].detail == "hung for 20 ms: fenced, signal 9"

@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple
 
-from tests.world.scenes import attackers, authority, drives, hands, links, processes, records
+from tests.world.scenes import attackers, authority, drives, hands, links, processes, records, watch
 
 Scene = Callable[[int], tuple[float, ...]]
 #: So many seeds a row: clocks, jitter and the moment within a period differ in each.
@@ -71,6 +71,8 @@ def none(what: str) -> Bound:
 
 HOLD = exact("HOLD after silence of", 20.0)
 DEGRADED = exact("DEGRADED after silence of", 5.0)
+#: Its row's 20 ms, less a beat, and two looks more.
+FENCED = most("fenced", 21.5)
 #: The grant's `max_loop` bounds a command's age, whatever its path; the driver's socket is 0.02 ms.
 OLDEST = most("oldest command applied", 60.0)
 
@@ -89,9 +91,10 @@ ROWS: tuple[Row, ...] = (
         "one of two relays stands still",
         "its heartbeat's age",
         "none at the robot; the path is fenced",
-        (none("commands lost"), most("gap added", 5.0)),
-        processes.one_of_two_relays_stands_still,
-        waits="watchdogd, which fences the path",
+        (none("commands lost"), most("gap added", 5.0), FENCED),
+        watch.one_of_two_relays_stands_still,
+        elsewhere="real processes: tests/e2e/test_watchdog.py",
+        seeds=2,
     ),
     Row(
         3,
@@ -242,17 +245,20 @@ ROWS: tuple[Row, ...] = (
     ),
     Row(
         22,
-        "a relay's loop is blocked for 50 ms",
+        "the only relay's loop is blocked for 50 ms",
         "its heartbeat's age",
-        "the path is fenced",
-        waits="watchdogd",
+        "the path is fenced, HOLD",
+        (FENCED, most("HOLD", 21.5)),
+        watch.a_relays_loop_is_blocked,
     ),
     Row(
         23,
-        "a thread or a compilation holds a relay's interpreter",
+        "a thread or a compilation holds the interpreter of one of two relays",
         "its heartbeat's age",
-        "the path is fenced",
-        waits="watchdogd",
+        "none at the robot; the path is fenced",
+        (none("commands lost"), FENCED),
+        watch.an_interpreter_is_held,
+        seeds=2,
     ),
     Row(
         24,
@@ -288,9 +294,11 @@ ROWS: tuple[Row, ...] = (
     Row(
         28,
         "a process leaks memory",
-        "slope of its size",
-        "alarm, planned switch",
-        waits="watchdogd",
+        "steps of its size",
+        "alarm; to end it is a person's decision",
+        (most("alarm at 2 MiB/s", 60_000.0),),
+        watch.a_process_leaks,
+        seeds=1,
     ),
     Row(
         29,
@@ -410,7 +418,7 @@ ROWS: tuple[Row, ...] = (
         "none beside an honest relay; alone, HOLD",
         (none("commands lost beside an honest relay"), HOLD),
         attackers.a_relay_edits_what_it_forwards,
-        elsewhere="fencing the path waits for watchdogd",
+        elsewhere="whose path it was, the record says: it beats, and no watchdog ends it",
     ),
     Row(
         44,
@@ -526,15 +534,18 @@ ROWS: tuple[Row, ...] = (
         57,
         "the watchdog's process dies",
         "age of its ceiling",
-        "DEGRADED, nothing new arms",
-        waits="watchdogd",
+        "DEGRADED, nothing new arms; noded starts it anew",
+        (most("DEGRADED", 50.0), none("ms armed after a HOLD")),
+        watch.the_watchdog_dies,
+        elsewhere="noded: tests/e2e/test_watchdog.py",
     ),
     Row(
         58,
         "the watchdog errs",
-        "k of n",
-        "at most one false HOLD in ten hours",
-        waits="watchdogd",
+        "k of n looks; time in which it did not look itself is nobody's",
+        "none, whatever stands still for less than 20 ms",
+        (none("processes fenced"), none("HOLDs")),
+        watch.the_watchdog_errs,
     ),
     Row(
         59,

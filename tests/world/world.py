@@ -32,6 +32,7 @@ from tests.world.relay import RelayProcess
 from tests.world.rig import NODE, ROBOT, SIGNER
 from tests.world.robot import Robot
 from tests.world.simulator import POINT, Model, Simulator
+from tests.world.warden import Warden
 from tests.world.wire import US, Wire
 from tests.world.witness import Witness
 from transport.wire.codec import encode
@@ -63,6 +64,7 @@ class World:
     seed : fixes everything
     relays, arms, nodes : how many
     wired : names of wired emergency stops
+    watchdogs : names of the watchdogs over the relays
     model : what kind of arm
 
     Attributes
@@ -80,6 +82,7 @@ class World:
         simulated: bool = True,
         ceilings: dict[str, str] | None = None,
         wired: tuple[str, ...] = (),
+        watchdogs: tuple[str, ...] = (),
         limits: Limits | None = None,
         model: Model = POINT,
     ) -> None:
@@ -96,6 +99,7 @@ class World:
             ceilings={SOURCE: "none", **(ceilings or {})},
             limits=limits or Limits(),
             estops=wired,
+            watchdogs=watchdogs,
         )
         self.brake_m_s2 = settings.limits.brake_m_s2
         self.witness = Witness(self)
@@ -106,7 +110,14 @@ class World:
         self.desks = [Desk(self, node, SIGNERS[node]) for node in list(SIGNERS)[:nodes]]
         self.relays = [RelayProcess(self, path) for path in range(1, relays + 1)]
         self.boxes = {name: Box(self, name) for name in wired}
+        self.wardens = [
+            Warden(self, name, self.relays, self._line(partial(self._guarded, name), GUARD_NS))
+            for name in watchdogs
+        ]
         self._connect()
+
+    def _guarded(self, source: str, data: bytes) -> None:
+        self.robot.guarded(data, source)
 
     def _connect(self) -> None:
         robot = self.robot

@@ -26,15 +26,6 @@ def one_of_two_relays_dies(seed: int) -> Found:
     return float(story.lost), story.gap_ms() - 1.0
 
 
-def one_of_two_relays_stands_still(seed: int) -> Found:
-    """Row 2."""
-    story = Story(seed, relays=2)
-    story.world.relays[0].pause(400 * MS)
-    story.run(399)
-    assert not story.falls()
-    return float(story.lost), story.gap_ms() - 1.0
-
-
 def a_relay_goes_on_after_three_seconds(seed: int) -> Found:
     """Row 3: it holds hundreds of frames of a session that has been replaced meanwhile."""
     story = Story(seed, relays=2, rate_hz=250)
