@@ -39,6 +39,12 @@ def openings(config: NodeConfig) -> list[Opening]:
         _listener(config.robot.driver_listen, "the controller", "the driver's messages (CURVE)"),
         _listener(f"tcp://{config.metrics.listen}", "monitoring", "/metrics"),
     ]
+    if config.monitor.beds:
+        monitor = config.monitor
+        listening += [
+            _listener(monitor.listen, "devices", "samples (CURVE)"),
+            _listener(monitor.publish, "who listens", "vital signs (CURVE)"),
+        ]
     return [*filter(None, listening), *_video(config)]
 
 

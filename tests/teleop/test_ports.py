@@ -26,7 +26,13 @@ def test_pictures_leave_by_a_range_of_ports():
     assert (video.ports, video.reach) == ("any", "this machine")
 
 
+def test_devices_and_who_listens_to_vital_signs_need_a_bed():
+    rows = openings(parse('[monitor]\nbeds = ["or/1"]\n'))
+    assert {row.source for row in rows} >= {"devices", "who listens"}
+
+
 def test_what_is_not_there_is_not_listed():
+    assert not any(row.source == "devices" for row in openings(parse("")))
     rows = openings(parse('[relay]\ndatagram = ""\n[metrics]\nlisten = ""\n'))
     assert {row.protocol for row in rows} == {"tcp"}
     assert not any(row.what == "/metrics" for row in rows)
