@@ -27,7 +27,7 @@ from tests.mutants.verdict import Fate, complaints, number, scores, where
 def main(arguments: Sequence[str] | None = None, plan: Plan = CORE) -> int:
     """Run what the command line asks for; 0 when the tests are good enough."""
     parser = argparse.ArgumentParser(prog="make mutants", description=__doc__)
-    parser.add_argument("--only", metavar="FILE", help="mutants of this file alone")
+    parser.add_argument("--only", metavar="FILE", nargs="+", help="mutants of these files alone")
     parser.add_argument("--mutant", metavar="ID", help="show one mutant and run the tests on it")
     parser.add_argument("--workers", type=int, default=2, help="processes at once (2)")
     parser.add_argument("--json", metavar="F", type=Path, help="write every fate to this file")
@@ -39,7 +39,7 @@ def main(arguments: Sequence[str] | None = None, plan: Plan = CORE) -> int:
     if said.mutant is not None:
         return replay(plan, [m for m in mutants if number(m) == said.mutant])
     if not mutants:
-        parser.error(f"no file of the plan is {said.only}; there are {', '.join(plan.files)}")
+        parser.error(f"none is a file of the plan; there are {', '.join(plan.files)}")
     begun_s = time.monotonic()
     named, reasons = read(plan.tables / "named.toml"), read(plan.tables / "survivors.toml")
     try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from pathlib import Path
 from typing import NamedTuple
 
@@ -30,13 +31,13 @@ class Plan(NamedTuple):
     changing: tuple[str, ...]
     tables: Path
 
-    def mutants(self, only: str | None = None) -> list[Mutant]:
-        """List the mutants of all files, or of one."""
+    def mutants(self, only: Collection[str] | None = None) -> list[Mutant]:
+        """List the mutants of all files, or of some."""
         members = members_of(self.root, self.files)
         return [
             mutant
             for file in self.files
-            if only in (None, file)
+            if only is None or file in only
             for mutant in mutants(self.root, file, members, guarded=file in self.guarded)
         ]
 
