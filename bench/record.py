@@ -244,7 +244,9 @@ def _killed(stage: Stage, folder: Path, victim: str, share: float) -> Recorded:
         dropped=sum(board.counter(name).value for name in LOST),
         lost_ms=max(0, last[-1].t_ns - kept[-1].t_ns) / 1e6,
         records=board.counter("records_total").value,
-        differing=sum(replay.difference is not None for _, replay in told.replays),
+        differing=sum(
+            done.replay.difference is not None for done in told.replays if not done.other_build
+        ),
         bytes_s=size / max((kept[-1].t_ns - kept[0].t_ns) / 1e9, 1e-9),
     )
 

@@ -164,7 +164,8 @@ class RelayReplay(Replay):
             self.portraits += 1
             found = unlike(entry.data, portrait(relay, unnamed=PEERS))
             if found is not None:
-                self.differ(entry, f"{found.name} was {found.here!r}, and is {found.there!r}")
+                was, comes = self.shortly(found.here), self.shortly(found.there)
+                self.differ(entry, f"{found.name} was {was}, and is {comes} when done again")
         elif entry.kind == Kind.PART:
             (peer,) = _PEER.unpack_from(entry.data)
             self.fed(entry, f"a part of peer {peer}")

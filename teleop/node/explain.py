@@ -25,6 +25,7 @@ from teleop.record.recording import Damage, Reel, Rows, read, reels
 from teleop.relay_tape import RelayReplay
 from teleop.robot.replay import RobotReplay
 from teleop.robot.tape import Kind
+from transport.io.build import build_id
 from transport.telemetry.replay import Difference, Replay
 from transport.telemetry.tape import Entry
 
@@ -46,6 +47,20 @@ class Line(NamedTuple):
     chain: tuple[Link, ...]
 
 
+class Done(NamedTuple):
+    """A tape that was done again: whose, which, and what came of it."""
+
+    process: str
+    identity: str
+    replay: Replay
+
+    @property
+    def other_build(self) -> str:
+        """The build that made the tape, when it is another than this; "" when it is this."""
+        made_by, _, _ = self.identity.rpartition("-")
+        return made_by if made_by != build_id() else ""
+
+
 class Explanation(NamedTuple):
     """What a recording tells.
 
@@ -54,7 +69,7 @@ class Explanation(NamedTuple):
     files : that were read: the one asked for is the last
     lines : its transitions
     first_utc_ns, last_utc_ns : of its robot's records
-    replays : of its tapes, each with the name of its process: one a start of it
+    replays : of its tapes, one a start of a process
     lost : records that were gone before they were copied
     damages : of all files
     """
@@ -63,14 +78,14 @@ class Explanation(NamedTuple):
     lines: tuple[Line, ...]
     first_utc_ns: int
     last_utc_ns: int
-    replays: tuple[tuple[str, Replay], ...]
+    replays: tuple[Done, ...]
     lost: int
     damages: tuple[Damage, ...]
 
     @property
     def is_same(self) -> bool:
         """Whether what could be done again gave the same."""
-        return all(replay.difference is None for _, replay in self.replays)
+        return all(done.replay.difference is None for done in self.replays)
 
 
 def newest_of(folder: Path) -> Path:
@@ -150,16 +165,18 @@ def _damages_of(file: Path) -> list[Damage]:
 
 def _tell(
     files: tuple[Path, ...], asked: Path, around: Around
-) -> tuple[tuple[Line, ...], tuple[int, int] | None, tuple[tuple[str, Replay], ...], int]:
+) -> tuple[tuple[Line, ...], tuple[int, int] | None, tuple[Done, ...], int]:
     """Go through the tapes once, telling and doing them again."""
     lines: list[Line] = []
-    boots: dict[str, tuple[str, Replay]] = {}
+    boots: dict[str, Done] = {}
     chronicles: dict[str, Chronicle] = {}
     first_utc_ns: int | None = None
     last_utc_ns = lost = 0
     for of_asked, piece in _pieces(files, asked):
         process, identity = piece.process, piece.identity
-        _, replay = boots.setdefault(identity, (process, REPLAYS[process]()))
+        if identity not in boots:
+            boots[identity] = Done(process, identity, REPLAYS[process]())
+        replay = boots[identity].replay
         for entry in piece.entries:
             replay.take(entry)
         lost += piece.lost
@@ -259,20 +276,20 @@ def _ending(explanation: Explanation) -> list[str]:
     if explanation.lost:
         lines.append(f"          {explanation.lost} records were gone before they were copied")
     lines += [f"unread:   {damage}" for damage in explanation.damages]
-    return lines + [
-        f"replayed: {name}: {_replayed(replay)}" for name, replay in explanation.replays
-    ]
+    return lines + [f"replayed: {done.process}: {_replayed(done)}" for done in explanation.replays]
 
 
-def _replayed(replay: Replay) -> str:
+def _replayed(done: Done) -> str:
+    replay = done.replay
     if not replay.has_begun:
         return "nothing: where a replay could begin is in no file here"
     moved = f" {replay.transitions} transitions," if replay.transitions else ""
-    done = f"{replay.inputs} inputs,{moved} {replay.portraits} portraits"
+    did = f"{replay.inputs} inputs,{moved} {replay.portraits} portraits"
     difference = replay.difference
     if difference is None:
-        return f"{done}, identical"
-    return f"{done}, then the first difference: {_differing(difference)}"
+        return f"{did}, identical"
+    other = f" (build {done.other_build} made it, this is {build_id()})" if done.other_build else ""
+    return f"{did}, then the first difference{other}: {_differing(difference)}"
 
 
 def _differing(difference: Difference) -> str:
@@ -289,15 +306,17 @@ def in_json(explanation: Explanation, lines: tuple[Line, ...]) -> bytes:
         "transitions": [_line_json(line) for line in lines],
         "lost": explanation.lost,
         "damages": [damage._asdict() for damage in explanation.damages],
-        "replays": [_replay_json(*replay) for replay in explanation.replays],
+        "replays": [_replay_json(done) for done in explanation.replays],
     }
     return msgspec.json.encode(report)
 
 
-def _replay_json(process: str, replay: Replay) -> dict[str, Any]:
+def _replay_json(done: Done) -> dict[str, Any]:
+    replay = done.replay
     difference = replay.difference
     return {
-        "process": process,
+        "process": done.process,
+        "other_build": done.other_build,
         "begun": replay.has_begun,
         "inputs": replay.inputs,
         "transitions": replay.transitions,

@@ -33,26 +33,41 @@ _OF_THE_STREAM: Final = frozenset(
 
 
 class _Row(NamedTuple):
-    """A row of a ring, its time the wall's."""
+    """A row of a ring, its time the wall's: a command's fate, or what was noticed of a process.
+
+    There are a thousand a second, so only what is told is kept.
+    """
 
     t_utc_ns: int
-    values: dict[str, int]
+    whose: int
+    what: int
+    age_ns: int
+
+
+#: Which fields of a ring those are; 0 for none.
+_KEPT: Final[dict[str, tuple[str, str, str]]] = {
+    RELAY: ("seq", "verdict", ""),
+    NOTICE: ("pid", "fault", "age_ns"),
+}
 
 
 class Around:
     """The rings of a recording that say something of a robot's stops."""
 
     def __init__(self) -> None:
-        self._rows: dict[str, list[_Row]] = {RELAY: [], NOTICE: []}
+        self._rows: dict[str, list[_Row]] = {name: [] for name in _KEPT}
 
     def take(self, rows: Rows) -> None:
         """Keep what a ring held."""
-        kept = self._rows.get(rows.name)
-        if kept is None or "t_ns" not in rows.fields:
+        names = _KEPT.get(rows.name)
+        if names is None or not {"t_ns", *filter(None, names)} <= set(rows.fields):
             return
+        at = rows.fields.index("t_ns")
+        places = [rows.fields.index(name) if name else None for name in names]
+        kept = self._rows[rows.name]
         for record in rows.records:
-            values = dict(zip(rows.fields, record, strict=False))
-            kept.append(_Row(values["t_ns"] + rows.ahead_ns, values))
+            values = (0 if place is None else record[place] for place in places)
+            kept.append(_Row(record[at] + rows.ahead_ns, *values))
 
     def links(self, told: Told, t_utc_ns: int) -> Iterator[Link]:
         """Say what stood around a transition."""
@@ -61,29 +76,29 @@ class Around:
         if told.cause in _OF_THE_STREAM:
             yield from self._relay(told, t_utc_ns)
         for row in self._before(NOTICE, t_utc_ns + ABOUT_NS, STORY_NS):
-            fault = Fault(row.values["fault"])
+            fault = Fault(row.what)
             if fault is Fault.WORKS:
                 continue
-            what = WORDS[fault].format(row.values["age_ns"] / MS)
+            what = WORDS[fault].format(row.age_ns / MS)
             end = ", and was fenced" if fault in FENCED else ""
-            words = f"watchdogd saw that process {row.values['pid']} {what}{end}"
+            words = f"watchdogd saw that process {row.whose} {what}{end}"
             yield Link(t_utc_ns - row.t_utc_ns, words)
 
     def _relay(self, told: Told, t_utc_ns: int) -> Iterator[Link]:
         rows = self._before(RELAY, t_utc_ns, STORY_NS)
-        passed = [row for row in rows if row.values["verdict"] in _PASSED]
+        passed = [row for row in rows if row.what in _PASSED]
         if not passed:
             if self._rows[RELAY]:
                 yield Link(STORY_NS, "the relay forwarded no command from here on")
             return
         newest = passed[-1]
-        seq = newest.values["seq"]
+        seq = newest.whose
         missed = seq - told.seq
         fate = f", {missed} more than reached the robot" if missed > 1 else ", the last"
         yield Link(t_utc_ns - newest.t_utc_ns, f"the relay forwarded command {seq}{fate}")
-        refused = [row for row in rows if row.values["verdict"] not in _PASSED]
+        refused = [row for row in rows if row.what not in _PASSED]
         since = [row for row in refused if row.t_utc_ns > newest.t_utc_ns]
-        for verdict, count in Counter(row.values["verdict"] for row in since).items():
+        for verdict, count in Counter(row.what for row in since).items():
             words = f"from here the relay refused {count} commands: {Verdict(verdict).name}"
             yield Link(t_utc_ns - since[0].t_utc_ns, words)
 

@@ -94,8 +94,8 @@ class RobotReplay(Replay):
         self.portraits += 1
         found = unlike(entry.data, portrait(agent, SECRETS))
         if found is not None:
-            what = f"{found.name} was {found.here!r}, and is {found.there!r} when done again"
-            self.differ(entry, what)
+            was, comes = self.shortly(found.here), self.shortly(found.there)
+            self.differ(entry, f"{found.name} was {was}, and is {comes} when done again")
 
 
 def in_words(fed: Fed) -> str:

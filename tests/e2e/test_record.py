@@ -93,9 +93,10 @@ def test_a_robot_that_is_killed_leaves_its_last_words_and_both_lives_are_replaye
     assert tape.newest - entries[-1].number <= 1, "all but a record that was half written"
     room.end("recordd")
     told = explain(room.records)
-    robots = [replay for name, replay in told.replays if name == "robotd"]
+    robots = [done.replay for done in told.replays if done.process == "robotd"]
     assert [replay.has_begun for replay in robots] == [True, True]
-    assert [replay.difference for _, replay in told.replays] == [None, None, None]
+    assert [done.replay.difference for done in told.replays] == [None, None, None]
+    assert not any(done.other_build for done in told.replays)
     assert told.damages == ()
     assert [line.told.new.name for line in told.lines][:3] == ["IDLE", "ARMED", "ENGAGED"]
 

@@ -32,6 +32,7 @@ import msgspec
 import zmq
 
 from transport.io import living, realtime, tether
+from transport.io.build import build_id
 from transport.io.clock import Clock, Skew
 from transport.io.loop import Loop
 from transport.io.mapping import Mapping
@@ -149,9 +150,9 @@ class Runtime:
         return _shared(path, size, lambda view: Flight(view, fields, capacity))
 
     def tape(self, capacity: int) -> Tape:
-        """Make the process's tape ``<run_dir>/flight/<process>.tape``."""
+        """Make the process's tape ``<run_dir>/flight/<process>.tape``; it names the build."""
         path = self._file("flight", f"{self.settings.name}.tape")
-        identity = os.urandom(8).hex()
+        identity = f"{build_id()}-{os.urandom(8).hex()}"
         size = Tape.size(identity, capacity)
         return _shared(path, size, lambda view: Tape(view, identity, capacity))
 

@@ -15,6 +15,9 @@ from typing import NamedTuple
 
 from transport.telemetry.tape import Entry
 
+#: So much of a value is shown.
+VALUE_CHARS = 80
+
 
 class Difference(NamedTuple):
     """The first thing that differs.
@@ -84,6 +87,12 @@ class Replay:
         """Note the first difference."""
         if self.difference is None:
             self.difference = Difference(entry.number, entry.t_ns, what, *self._last)
+
+    @staticmethod
+    def shortly(value: object) -> str:
+        """Write a value as a line has room for it."""
+        text = repr(value)
+        return text if len(text) <= VALUE_CHARS else f"{text[:VALUE_CHARS]}..."
 
     def _try(self, entry: Entry) -> None:
         try:

@@ -222,7 +222,7 @@ def test_a_robot_that_was_started_twice_has_two_replays(tmp_path):
     world.run(100)
     told = story(tmp_path, world)
     assert len(told.replays) == 2
-    assert all(replay.has_begun for _, replay in told.replays)
+    assert all(done.replay.has_begun for done in told.replays)
     assert told.is_same
 
 
@@ -252,7 +252,7 @@ def test_a_file_that_was_cut_is_explained_up_to_there(tmp_path, share):
     path.write_bytes(whole[: int(len(whole) * share)])
     told = explain(path)
     assert told.is_same
-    assert told.replays[0][1].inputs > 0
+    assert told.replays[0].replay.inputs > 0
     assert re.search(r"unread: .* ends here, \d+ bytes before the end", in_words(told, ()))
 
 
@@ -263,7 +263,7 @@ def test_a_chunk_that_is_damaged_is_named_and_ends_the_replay_there(tmp_path):
     path.write_bytes(bytes(data))
     told = explain(path)
     assert "damaged and left out" in str(told.damages[0])
-    difference = told.replays[0][1].difference
+    difference = told.replays[0].replay.difference
     assert difference is not None
     assert "are missing" in difference.what
 
