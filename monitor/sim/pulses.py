@@ -62,6 +62,8 @@ def abp(beats: Beats, body: Body, rate_hz: float, n: int) -> Wave:
     keep = float(np.exp(-1.0 / (runoff_s * rate_hz)))
     level = np.empty(n)
     value = body.diastolic_mmhg - FILLING_MMHG
+    if len(beats.at_s):  # it is as if beats had come before: the first pulse finds it so
+        value *= float(np.exp(min(beats.at_s[0] + ARTERY_S, USUAL_S) / runoff_s))
     for k in range(n):
         value = value * keep + lifts_mmhg * lift[k]
         level[k] = value
