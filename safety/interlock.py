@@ -32,6 +32,7 @@ class Act(IntEnum):
     REARM = 5  #: the hand left HOLD on purpose: deadman up, and after a latch a clutch cycle
     RESET = 6  #: the bedside resets a latched stop
     ENGAGE_SLOWLY = 7  #: the same press under a ceiling that permits no more than DEGRADED
+    TAKE = 8  #: a key is held at the bedside, which has the robot: power, to be moved out by it
 
 
 class Transition(NamedTuple):
@@ -47,7 +48,7 @@ RAISES: dict[State, dict[Act, State]] = {
     State.ESTOP: {Act.RESET: State.IDLE},
     State.PROTECTIVE_STOP: {Act.RESET: State.IDLE},
     State.BOOT: {Act.BOOT: State.IDLE},
-    State.IDLE: {Act.ARM: State.ARMED},
+    State.IDLE: {Act.ARM: State.ARMED, Act.TAKE: State.HOLD},
     State.HOLD: {Act.RESUME: State.DEGRADED, Act.REARM: State.ARMED},
     State.ARMED: {Act.ENGAGE: State.ENGAGED, Act.ENGAGE_SLOWLY: State.DEGRADED},
     State.DEGRADED: {Act.STEADY: State.ENGAGED},

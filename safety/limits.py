@@ -42,6 +42,8 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     ----------
     speed_m_s, turn_rad_s, jaw_rad_s : in ENGAGED
     degraded_speed_m_s : in DEGRADED; turn and jaw are lowered in the same ratio
+    local_speed_m_s : by the bedside's own keys; turn and jaw are lowered in the same ratio
+    local_jaw_rad : so far they open a jaw
     acceleration_m_s2, turn_rad_s2 : how fast it may gain speed (safety.governor)
     window_m, window_rad : within any 250 ms it comes no further from where it was
     step_m : a command that asks for more than this beside the speed is a leap: three in a second
@@ -57,6 +59,8 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     turn_rad_s: Speed = 6.0
     jaw_rad_s: Speed = 6.0
     degraded_speed_m_s: Speed = 0.1
+    local_speed_m_s: Speed = 0.02
+    local_jaw_rad: Angle = 1.0
     acceleration_m_s2: Acceleration = 10.0
     turn_rad_s2: Acceleration = 150.0
     window_m: Metres = 0.1
@@ -138,7 +142,7 @@ class Limiter:
         self._wish = self.setpoint
         self.halt()
 
-    def step(self, wish: Setpoint, *, degraded: bool, now_ns: int) -> Step:
+    def step(self, wish: Setpoint, *, degraded: bool, now_ns: int, local: bool = False) -> Step:
         """Move the setpoint towards the wish as far as the limits allow."""
         limits, old = self._limits, self.setpoint
         now_ns = now_ns if now_ns > self._at_ns else self._at_ns  # a clock that steps back stands
@@ -153,7 +157,7 @@ class Limiter:
             rule = Rule.WORKSPACE
             if math.dist(inside[:3], wish[:3]) > limits.beyond_m_max:
                 hold = Cause.FENCE
-        setpoint, slowed = self._govern(old, inside, degraded, now_ns)
+        setpoint, slowed = self._govern(old, inside, self._ratio(degraded, local), now_ns)
         lag_m = 0.0
         if slowed:
             rule = max(rule, slowed)
@@ -198,12 +202,18 @@ class Limiter:
         self._translation.move(setpoint[:3], now_ns)
         self._turning.move(setpoint[3:7], now_ns)
 
+    def _ratio(self, degraded: bool, local: bool) -> float:
+        """Say which share of its speeds is allowed."""
+        limits = self._limits
+        if local:
+            return min(1.0, limits.local_speed_m_s / limits.speed_m_s)
+        return min(1.0, limits.degraded_speed_m_s / limits.speed_m_s) if degraded else 1.0
+
     def _govern(
-        self, old: Setpoint, wish: Setpoint, degraded: bool, now_ns: int
+        self, old: Setpoint, wish: Setpoint, ratio: float, now_ns: int
     ) -> tuple[Setpoint, Rule]:
         """Shorten the step to what the governors and the jaw's speed allow."""
         limits = self._limits
-        ratio = min(1.0, limits.degraded_speed_m_s / limits.speed_m_s) if degraded else 1.0
         along, slowed = self._translation.share(wish[:3], ratio, now_ns)
         turn, twisted = self._turning.share(wish[3:7], ratio, now_ns)
         dt_s = min(now_ns - self._at_ns, STEP_NS_MAX) * 1e-9

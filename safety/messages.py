@@ -261,12 +261,13 @@ class Bedside(Message, frozen=True):
 
     Parameters
     ----------
-    verb : reset (leave a latched stop) or estop
+    verb : reset (leave a latched stop), estop, take and give (LOCAL), stop (a held key is
+        up), status (say how it stands)
     """
 
     KIND: ClassVar[int] = 20
     kind: Literal[20]
-    verb: Literal["reset", "estop"]
+    verb: Literal["reset", "estop", "take", "give", "stop", "status"]
 
 
 VOCABULARY: tuple[type[Message], ...] = (Command, RobotState, Event, Ceiling, Bedside)

@@ -63,6 +63,11 @@ class Cause(IntEnum):
     DEADMAN_STUCK = 35
     TOKEN_LOST = 36
     BREAK_GLASS = 37
+    LOCAL = 38
+    GIVEN_BACK = 39
+    RETRACTING = 40
+    RELEASING = 41
+    BOUND = 42
 
 
 #: The same for people: what a screen says behind the state's name.
@@ -105,4 +110,9 @@ WORDS: dict[Cause, str] = {
     Cause.DEADMAN_STUCK: "the deadman has been held since the start: release it",
     Cause.TOKEN_LOST: "a wired emergency stop is no longer heard",
     Cause.BREAK_GLASS: "the bedside gives the robot to another console",
+    Cause.LOCAL: "the team at the robot has taken it",
+    Cause.GIVEN_BACK: "the team has given it back: release the deadman, clutch, align, press again",
+    Cause.RETRACTING: "the team retracts the instrument",
+    Cause.RELEASING: "the team opens the jaw",
+    Cause.BOUND: "bed and patient were bound at the bedside",
 }

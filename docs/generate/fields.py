@@ -11,7 +11,7 @@ import msgspec
 import msgspec.inspect as types
 
 from monitor import messages as monitor
-from safety import driver, grant, handover, messages, signers
+from safety import bedside, driver, grant, handover, messages, signers
 from safety.messages import ArmState
 from transport.wire import messages as link
 from transport.wire.codec import Message
@@ -24,6 +24,7 @@ VOCABULARIES: dict[str, tuple[type[Message], ...]] = {
     "driver": driver.VOCABULARY,
     "authority": grant.VOCABULARY,
     "hand-over": (*handover.VOCABULARY, *signers.VOCABULARY),
+    "bedside": bedside.VOCABULARY,
     "vital signs": monitor.VOCABULARY,
 }
 MESSAGES: tuple[type[Message], ...] = tuple(m for v in VOCABULARIES.values() for m in v)

@@ -18,6 +18,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from docs.generate.fields import MESSAGES
 from monitor.messages import Beat, Block, Metric, Numeric, Reading, Reason, Signal, pack
 from monitor.vitals.events import Kind, Label
+from safety.bedside import Bind, Override, Report, Token
 from safety.clamp import Rule
 from safety.driver import VALID_FOR_US, Measure, Servo, Stop
 from safety.grant import (
@@ -310,6 +311,26 @@ def _plain() -> Iterator[tuple[str, Message]]:
     yield "lifted", Ceiling(19, "relay", "robot", State.ENGAGED, "", 500)
     yield "", Bedside(20, "reset")
     yield "", Bedside(20, "estop")
+    yield "a key is held", Token(21, "retract", 0, 0x5EED)
+    yield "", Bind(22, "or-3", "p-0042")
+    yield "", Override(23, "console2")
+    yield (
+        "LOCAL, while a session goes on",
+        Report(
+            24,
+            "robot",
+            State.HOLD,
+            Cause.LOCAL,
+            True,
+            "",
+            "console1",
+            EPOCH,
+            65_000,
+            "or-3",
+            "",
+            "",
+        ),
+    )
     yield "three joints", MEASURED
     yield "coagulating", SERVO
     yield "power off", Stop(34, 0)

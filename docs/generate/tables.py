@@ -19,7 +19,7 @@ from monitor.vitals import events
 from safety import clamp, deadline, grant, interlock, messages, profile, seat, state
 from safety.gate import Verdict
 from teleop.node.config import LISTENERS, NodeConfig
-from teleop.robot import arm, engagement, robotd
+from teleop.robot import arm, engagement, local, robotd
 from teleop.session import sessiond
 from teleop.topics import TOPICS
 from transport.io import attachment, dialogue, hub
@@ -34,12 +34,16 @@ FLOW = {
     "Attach": "end → relay",
     "Attached": "relay → end",
     "Clock": "both ways",
-    "Refused": "relay → end; robot → bedside",
+    "Refused": "relay → end",
     "Command": "console → relay → robot",
     "RobotState": "robot → relay → console",
     "Event": "robot → guards",
     "Ceiling": "a source → robot",
     "Bedside": "bedside → robot",
+    "Token": "bedside → robot",
+    "Bind": "bedside → robot",
+    "Override": "bedside → robot",
+    "Report": "robot → bedside",
     "Measure": "driver → robot",
     "Servo": "robot → driver",
     "Stop": "robot → driver",
@@ -80,6 +84,7 @@ NUMBERS = {
     "console_frame_max": str(hub.FRAME_BYTES_MAX[hub.CONSOLE]),
     "robot_frame_max": str(hub.FRAME_BYTES_MAX[hub.ROBOT]),
     "dialogue_ms": str(dialogue.CLOCK_NS // MS),
+    "token_ms": str(local.TOKEN_NS_MAX // MS),
     "handover_s": str(seat.HANDOVER_NS_MAX // (1000 * MS)),
     "dialogue_silence_s": str(dialogue.SILENCE_NS // (1000 * MS)),
     "replay_width": str(replay.WIDTH),

@@ -17,9 +17,9 @@ from typing import Final, NamedTuple
 
 import msgspec
 
-from safety import grant, messages
+from safety import bedside, grant, messages
 from safety.gate import Verdict
-from safety.messages import Bedside, Ceiling, CommandHead, Event
+from safety.messages import Ceiling, CommandHead, Event
 from safety.profile import MS
 from safety.state import WORDS, Cause, State
 from teleop.robot.agent import To
@@ -40,7 +40,7 @@ _HEAD = msgspec.msgpack.Decoder(CommandHead)
 _DRAINED = msgspec.msgpack.Decoder(Drained)
 _GUARD = Registry(grant.VOCABULARY, (messages.Event, messages.Ceiling))
 _EVENTS = Registry((Event,))
-_BEDSIDE = Registry((Bedside,))
+_BEDSIDE = Registry(bedside.WORDS)
 _GOOD: Final = frozenset({Verdict.ADMITTED, Verdict.MERGED})
 
 
@@ -182,7 +182,7 @@ class Chronicle:
 
     def _hears_bedside(self, fed: Fed) -> None:
         message = _decoded(_BEDSIDE, fed.data)
-        verb = getattr(message, "verb", "something")
+        verb = getattr(message, "verb", type(message).__name__.lower())
         self._asked = (fed.now_ns, f"the bedside said {verb}")
 
     @staticmethod

@@ -21,11 +21,11 @@ from collections.abc import Mapping
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
+from safety.bedside import Report
 from safety.gate import Gate
 from safety.grant import Acceptance, Boot, GrantError, Revoke, boot_id
-from safety.handover import Vouch
 from safety.interlock import Act, Interlock, Transition
-from safety.messages import Bedside, Ceiling
+from safety.messages import Ceiling
 from safety.secret import Seals
 from safety.signers import Signers, Succession
 from safety.state import Cause, State
@@ -34,9 +34,11 @@ from teleop.robot.arm import Arm
 from teleop.robot.commands import Commands
 from teleop.robot.doubt import Doubt
 from teleop.robot.drive import Drive
+from teleop.robot.local import Local
 from teleop.robot.nameplate import RobotSettings
 from teleop.robot.outbox import Judged, Outbox, Outgoing, Persist, To
 from teleop.robot.permission import Permission
+from teleop.robot.team import Team
 from teleop.robot.tenure import Tenure
 from teleop.robot.voice import Voice
 from transport.link.age import EchoAge
@@ -68,7 +70,6 @@ class Agent:
         self.settings = settings
         self._seals = seals
         self._signers = Signers(signers)
-        self.bed = self.patient = ""  # pseudonyms, as bound at the bedside
         self.robot_key = seals.point
         self.boot = boot_id(self.robot_key)
         self.epoch_max = epoch_max
@@ -95,6 +96,21 @@ class Agent:
         self._doubt = Doubt(now_ns)
         self._outbox = Outbox()
         self._tenure = Tenure(self.gate, self.arms, self.interlock, self._permission, self._note)
+        self._local = Local(
+            self.arms, self.interlock, self.drive, self._permission, self._note, self._tell
+        )
+        self._team = Team(
+            settings.name,
+            self.boot,
+            self.interlock,
+            self._permission,
+            self._tenure,
+            self._local,
+            self._outbox,
+            self._note,
+            self._tell,
+            self._introduce,
+        )
         self._commands = Commands(
             self.gate,
             self.arms,
@@ -125,7 +141,7 @@ class Agent:
                 epoch_max=self.epoch_max,
                 limits=self._limits_hash,
                 simulated=self.drive.is_simulated,
-                bed=self.bed,
+                bed=self._team.bed,
             )
             keys = self._seals.open(data, grant.console_key)
         except GrantError as error:
@@ -162,7 +178,7 @@ class Agent:
             # a session has lost it.
             self._end(Cause.DRIVER_LOST, now_ns)
             self._outbox.tell_driver(self.drive.power(now_ns, on=False))
-            self._outbox.answer(self.introduction())
+            self._introduce()
         elif self.drive.has_braked(now_ns):
             self._end(Cause.DRIVER_BRAKED, now_ns)
         elif self.drive.is_frozen:
@@ -173,30 +189,14 @@ class Agent:
         self.drive.gone()
         self._end(Cause.DRIVER_LOST, now_ns)
 
-    def bedside(self, message: Bedside, now_ns: int) -> bool:
+    def bedside(self, message: Message, now_ns: int) -> bool:
         """Take what the team at the robot says; False when it changes nothing."""
-        if message.verb == "estop":
-            self._permission.lower(State.ESTOP, Cause.BEDSIDE_ESTOP, now_ns)
-            return True
-        self._permission.apply(now_ns)
-        if not self.interlock.permits(Act.RESET):
-            return False
-        self._note(self.interlock.act(Act.RESET, Cause.BEDSIDE_RESET, now_ns))
-        return True
+        self._judge_itself(now_ns)
+        return self._team.hear(message, now_ns)
 
-    def bind(self, bed: str, patient: str) -> bool:
-        """Take where the robot stands, and for whom; False while a session means another bed."""
-        if self.gate.session is not None and (bed, patient) != (self.bed, self.patient):
-            return False
-        self.bed, self.patient = bed, patient
-        self._outbox.answer(self.introduction())
-        return True
-
-    def vouch(self, console: str, now_ns: int) -> None:
-        """Hold, and have the session service hand this robot to `console` in its holder's stead."""
-        if self.interlock.state > State.HOLD:
-            self._permission.hold(Cause.BREAK_GLASS, now_ns)
-        self._outbox.answer(Vouch(60, self.settings.name, self.boot, console))
+    def report(self, why: str, now_ns: int) -> Report:
+        """Say at the bedside how the robot stands."""
+        return self._team.report(why, now_ns)
 
     def pin(self, signer: str, key: Ed25519PublicKey | None) -> None:
         """Take a person's word about who signs grants; None: nobody of this name any more."""
@@ -217,6 +217,8 @@ class Agent:
     def to_send(self, now_ns: int) -> list[Outgoing]:
         """Apply the newest commands and give everything that is to be sent, driver first."""
         commanded = self._commands.apply(now_ns)
+        for data in self._local.to_send(now_ns):
+            self._outbox.tell_driver(data)
         state = self.interlock.state
         if state >= State.HOLD:
             for data in self.drive.keep_alive(now_ns, engaged=state is State.ENGAGED):
@@ -248,10 +250,15 @@ class Agent:
         lapse = self._permission.next_deadline_ns(now_ns)
         if lapse is not None:
             deadline = min(deadline, lapse)
+        creep = self._local.next_deadline_ns()
+        if creep is not None:
+            deadline = min(deadline, creep)
         over = self._tenure.next_deadline_ns(now_ns)
+        powered = self.interlock.state >= State.HOLD
         if over is not None:
-            powered = self.interlock.state >= State.HOLD
-            deadline = min(deadline, over, self.drive.next_deadline_ns(powered=powered))
+            deadline = min(deadline, over)
+        if over is not None or powered:
+            deadline = min(deadline, self.drive.next_deadline_ns(powered=powered))
         self._doubt.due_ns = max(deadline, now_ns)
         return deadline
 
@@ -270,19 +277,20 @@ class Agent:
             self.gate.session,
             self.epoch_max,
             simulated=self.drive.is_simulated,
-            bed=self.bed,
-            patient=self.patient,
+            bed=self._team.bed,
+            patient=self._team.patient,
         )
 
     # Inside ------------------------------------------------------------------------------
 
     def _end(self, cause: Cause, now_ns: int) -> None:
-        """End the session, if there is one: its keys are gone with it."""
+        """End the session, if there is one: its keys are gone with it; power too, but in LOCAL."""
+        stays = self._local.is_on and cause not in (Cause.DRIVER_LOST, Cause.DRIVER_BRAKED)
+        self._permission.lower(State.HOLD if stays else State.IDLE, cause, now_ns)
         if self.gate.session is None:
             return
-        self._permission.lower(State.IDLE, cause, now_ns)
         self._tenure.end(now_ns)
-        self._outbox.answer(self.introduction())
+        self._introduce()
 
     def _note(self, transition: Transition) -> None:
         """Follow a transition with what it means for arms, driver, store and listeners."""
@@ -290,6 +298,8 @@ class Agent:
         if new < State.DEGRADED:
             for arm in self.arms:
                 arm.stop_following(transition.t_ns)
+        if new < State.HOLD:
+            self._local.stop(transition.t_ns)
         latched = new if new <= State.PROTECTIVE_STOP else State.BOOT
         if latched is not self._stored and new is not State.BOOT:
             self._stored = latched
@@ -302,8 +312,13 @@ class Agent:
 
     def _judge_itself(self, now_ns: int) -> None:
         """Hold if the deadline that was told last should have been served long ago."""
-        if self._doubt.is_late(now_ns) and self.interlock.state >= State.DEGRADED:
-            self._permission.hold(Cause.SELF_LATE, now_ns)
+        if self._doubt.is_late(now_ns):
+            self._local.stop(now_ns)
+            if self.interlock.state >= State.DEGRADED:
+                self._permission.hold(Cause.SELF_LATE, now_ns)
+
+    def _introduce(self) -> None:
+        self._outbox.answer(self.introduction())
 
     def _tell(self, cause: Cause, now_ns: int) -> None:
         """Say something over the guard that changes no state."""

@@ -30,6 +30,8 @@ from transport.wire.vector import unpack_setpoint as unpack
 ALIGNED_RAD = math.radians(5.0)
 #: An unlatched HOLD resumes only with the target this close to the held setpoint.
 NEAR_M, NEAR_RAD = 0.002, math.radians(2.0)
+#: A pause of the robot is not made up for by a longer step at the bedside.
+CREEP_NS_MAX = 5 * MS
 _STILL = pack_twist(STILL)
 
 
@@ -54,6 +56,7 @@ class Arm:
 
     def __init__(self, number: int, limits: Limits, shape: ShapeSettings) -> None:
         self.number = number
+        self._limits = limits
         self._limiter = Limiter(limits)
         self._settings = shape
         self._shape = Shape(shape, 1.0, MS)
@@ -207,6 +210,42 @@ class Arm:
         self._velocity = shape.velocity if step.rule is Rule.NONE else STILL
         self._moved_ns = now_ns
         return step
+
+    def creep_from_here(self, now_ns: int) -> None:
+        """Be ready to be moved at the bedside, from the present setpoint on."""
+        self._limiter.resume(now_ns)
+        self._shape.resume(self.setpoint)
+        self._moved_ns = now_ns
+
+    def retract(self, dt_ns: int, now_ns: int) -> bool:
+        """Move the tip on its line towards the remote centre; False when it may go no further."""
+        at = self.setpoint
+        depth_m = math.hypot(*at[:3])
+        step_m = self._limits.local_speed_m_s * min(dt_ns, CREEP_NS_MAX) * 1e-9
+        if depth_m <= step_m:
+            return False
+        share = 1.0 - step_m / depth_m
+        return self._creep(at._replace(x=at.x * share, y=at.y * share, z=at.z * share), now_ns)
+
+    def open(self, dt_ns: int, now_ns: int) -> bool:
+        """Open the jaw; False when it is as open as that goes."""
+        limits, at = self._limits, self.setpoint
+        if at.jaw >= limits.local_jaw_rad:
+            return False
+        rate_rad_s = limits.jaw_rad_s * min(1.0, limits.local_speed_m_s / limits.speed_m_s)
+        jaw = at.jaw + rate_rad_s * min(dt_ns, CREEP_NS_MAX) * 1e-9
+        return self._creep(at._replace(jaw=min(jaw, limits.local_jaw_rad)), now_ns)
+
+    def rest(self, now_ns: int) -> None:
+        """Come to rest after `retract` or `open`."""
+        self._limiter.brake(now_ns)
+
+    def _creep(self, wish: Setpoint, now_ns: int) -> bool:
+        allowed = self._shape.keep_out(wish, now_ns - self._moved_ns)
+        step = self._limiter.step(allowed, degraded=False, now_ns=now_ns, local=True)
+        self._shape.resume(step.setpoint)
+        self._moved_ns = now_ns
+        return allowed == wish and step.rule is not Rule.WORKSPACE
 
     def servo(self, now_ns: int, *, energy: bool) -> Servo:
         """Make the message that tells the driver the present setpoint."""

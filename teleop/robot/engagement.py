@@ -94,6 +94,7 @@ class Engagement:
         self._hold_clutches: dict[int, int] = {}  # the same when HOLD began
         self._hand_is_silent = False
         self._unbroken = False  # the deadman, since HOLD
+        self._is_local = False
         self.latched = False
         self.is_over = False
 
@@ -145,6 +146,16 @@ class Engagement:
     def hold(self, cause: Cause, now_ns: int) -> None:
         """Hold for another cause than the stream's (driver, ceiling, lag)."""
         self._lower(State.HOLD, cause, now_ns)
+
+    def withhold(self, *, local: bool) -> None:
+        """Let nothing resume of what was before: the hand needs a clutch cycle from now on.
+
+        While the team at the robot has it (`local`), an end of silence leaves it its power.
+        """
+        self.latched = True
+        self._is_local = local
+        self._unbroken = self._moving = False
+        self._hold_clutches = dict(self._clutches)
 
     def handle(self, now_ns: int) -> None:
         """Apply what silence has come to by now."""
@@ -243,7 +254,7 @@ class Engagement:
     def _end_of_silence(self, now_ns: int) -> None:
         if self._moving:
             self._lower(State.PROTECTIVE_STOP, Cause.LONG_SILENCE, now_ns)
-        else:
+        elif not self._is_local:
             self._lower(State.IDLE, Cause.ENDED, now_ns)
         self.is_over = True
 

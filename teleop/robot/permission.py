@@ -27,6 +27,7 @@ class Permission:
     Attributes
     ----------
     engagement : the judgement over the session's hand; None without a session
+    is_local : the team at the robot has it: no more than HOLD for everybody else
     """
 
     def __init__(
@@ -43,6 +44,7 @@ class Permission:
         self._drive = drive
         self._note = note
         self.engagement: Engagement | None = None
+        self.is_local = False
 
     def receive(self, source: str, message: Ceiling, now_ns: int) -> bool:
         """Take a ceiling of a guard whose key is bound to `source`; False if it is not its own."""
@@ -89,6 +91,8 @@ class Permission:
         if not arms and self._interlock.state < State.ARMED:
             ceiling = min(ceiling, State.HOLD)
         drive = self._drive
+        if self.is_local and ceiling > State.HOLD:
+            return State.HOLD, Cause.LOCAL
         if drive.is_silent and ceiling > State.HOLD:
             return State.HOLD, Cause.DRIVER_SILENT
         if drive.is_frozen and ceiling > State.HOLD:

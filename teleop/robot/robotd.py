@@ -14,7 +14,7 @@ from pathlib import Path
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
-from safety import driver, grant, messages
+from safety import bedside, driver, grant, messages
 from safety.gate import Verdict
 from safety.interlock import Transition
 from safety.profile import LADDERS, MS, Profile
@@ -37,9 +37,9 @@ from transport.io.process import Runtime, main
 from transport.io.seqpacket import SeqpacketServer
 from transport.link.bucket import TokenBucket
 from transport.telemetry.tape import Tape
-from transport.wire.codec import Message, Registry, encode
+from transport.wire.codec import Registry, encode
 from transport.wire.errors import WireError
-from transport.wire.messages import Attach, Refused
+from transport.wire.messages import Attach
 
 #: A minute of one arm at 1 kHz, and what led to it still after ten seconds of a flood.
 FLIGHT = 1 << 16
@@ -72,7 +72,9 @@ CAUSES = (
 HANDSHAKES = ("admitted", "unknown_key", "wrong_role", "unknown_domain", "not_curve")
 
 _GUARD = Registry(grant.VOCABULARY, (Succession,), (messages.Ceiling,))
-_BEDSIDE = Registry((messages.Bedside,))
+_BEDSIDE = Registry(bedside.WORDS)
+#: Words of the bedside: ten screens, and a held key beside them; an emergency stop always passes.
+BEDSIDE_RATE_HZ, BEDSIDE_BURST = 200, 100
 
 
 class Robotd:
@@ -92,6 +94,7 @@ class Robotd:
         self._taped = self._boot(settings, keyring, tape)
         self._agent = self._taped.agent
         self._ticks = 0
+        self._said = TokenBucket(BEDSIDE_RATE_HZ, BEDSIDE_BURST)
         self._grants: dict[str, TokenBucket] = {}
         self._written: deque[Persist] = deque()
         self._writer: Writer[Persist] = Writer(
@@ -171,15 +174,21 @@ class Robotd:
             self._refuse("grant")
 
     def _at_bedside(self, data: bytes) -> None:
+        now_ns = self._clock.now_ns()
         try:
-            message = _BEDSIDE.expect(data, messages.Bedside)
+            message = _BEDSIDE.decode(data)
         except WireError:
             self._refuse("wire")
             return
-        done = self._feed(Kind.BEDSIDE, data)
+        verb = message.verb if isinstance(message, messages.Bedside) else type(message).__name__
+        if not self._said.take(now_ns) and verb != "estop":
+            self._refuse("rate")
+            return
+        # Who only looks changes nothing: there is no need to do it again in a replay.
+        done = verb == "status" or self._feed(Kind.BEDSIDE, data)
         state = self._agent.interlock.state.name
-        answer: Message = Refused(4, state if done else f"nothing to {message.verb} in {state}")
-        self._bedside.send(encode(answer))
+        why = "" if done else f"nothing to {verb.lower()} in {state}"
+        self._bedside.send(encode(self._agent.report(why, now_ns)))
         self._drain()
 
     def _feed(self, kind: Kind, data: bytes = b"", source: str = "") -> bool:

@@ -23,7 +23,7 @@ from typing import Any, Final, NamedTuple
 import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
-from safety import driver, grant, messages
+from safety import bedside, driver, grant, messages
 from safety.grant import SessionKeys
 from safety.secret import Recalled, Seals, Secret
 from safety.signers import Succession
@@ -46,7 +46,7 @@ SECRETS: Final = (SessionKeys, Secret, Recalled)
 
 _MEASURES = Registry((driver.Measure,))
 _GUARD = Registry(grant.VOCABULARY, (Succession,), (messages.Event, messages.Ceiling))
-_BEDSIDE = Registry((messages.Bedside,))
+_BEDSIDE = Registry(bedside.WORDS)
 
 
 class Kind(IntEnum):
@@ -264,7 +264,7 @@ _PERSIST = msgspec.msgpack.Decoder(Persist)
 
 
 def _bedside(agent: Agent, fed: Fed) -> bool:
-    return agent.bedside(_BEDSIDE.expect(fed.data, messages.Bedside), fed.now_ns)
+    return agent.bedside(_BEDSIDE.decode(fed.data), fed.now_ns)
 
 
 def _pin(agent: Agent, signer: str, key: bytes | None) -> None:

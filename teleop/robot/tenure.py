@@ -24,7 +24,7 @@ class Tenure:
     Attributes
     ----------
     console : who holds the robot; empty without a session
-    since_ns : when that began
+    epoch, since_ns : of its grant, and when that began
     """
 
     def __init__(
@@ -42,13 +42,13 @@ class Tenure:
         self._note = note
         self._expires_ns = 0
         self.console = ""
-        self.since_ns = 0
+        self.epoch = self.since_ns = 0
 
     def begin(self, grant: Grant, keys: SessionKeys, now_ns: int) -> None:
         """Begin the session of a grant; its duration counts from now, on the robot's clock."""
         ladder, period_ns = ladder_of(grant), grant.period_us * 1000
         self._expires_ns = now_ns + grant.duration_s * 1_000_000_000
-        self.console, self.since_ns = grant.console, now_ns
+        self.console, self.epoch, self.since_ns = grant.console, grant.epoch, now_ns
         self._gate.session = Session(grant.session, grant.epoch, keys, ladder, len(self._arms))
         self._permission.engagement = Engagement(
             self._interlock, self._note, ladder, period_ns, now_ns
@@ -60,7 +60,7 @@ class Tenure:
         """Forget the session and its keys."""
         self._gate.session = None
         self._permission.engagement = None
-        self.console = ""
+        self.console, self.epoch = "", 0
         for arm in self._arms:
             arm.stop_following(now_ns)
             arm.pending = None

@@ -21,6 +21,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from bench import attacks, forge, readings
 from bench.forge import HUGE, INF, NAN
+from safety.bedside import Report
 from safety.driver import Measure
 from safety.grant import VOCABULARY as GRANTS
 from safety.grant import (
@@ -253,7 +254,7 @@ class TestNobodyHoldsTheRobot:
             for _ in range(3):
                 room.relay.say(rogue.command(setpoint=pack_setpoint(setpoint)))
         room.until(lambda: room.state().state == State.PROTECTIVE_STOP, "the stop")
-        assert bedside(str(room.run_dir / f"bedside-{ROBOT}.sock"), "reset") == "IDLE"
+        assert bedside(str(room.run_dir / f"bedside-{ROBOT}.sock"), "reset").state == State.IDLE
         still(room)
 
     def test_a_granted_hand_presses_without_having_been_up(self, rogue: Rogue) -> None:
@@ -456,7 +457,7 @@ class TestNobodyHoldsTheRobot:
             with refused(room, "robot:oversized"):
                 rogue.send(bytes(5000))
             # Whoever comes to stop the robot does not wait for whoever babbles.
-            assert bedside(path, "reset") == "nothing to reset in IDLE"
+            assert bedside(path, "reset").why == "nothing to reset in IDLE"
             assert is_hung_up(rogue)
         still(room)
 
@@ -662,11 +663,11 @@ def is_hung_up(made: socket.socket) -> bool:
         return True
 
 
-def bedside(path: str, verb: str) -> str:
+def bedside(path: str, verb: str) -> Report:
     """Say a word at the bedside; return the answer."""
     with seqpacket(path) as made:
         made.send(encode(Bedside(20, verb)))
-        return Registry((No,)).expect(made.recv(1000), No).reason
+        return Registry((Report,)).expect(made.recv(1000), Report)
 
 
 def read(room: Room, counter: attacks.Counter) -> int:

@@ -57,6 +57,11 @@ def test_motion_begins_from_armed_or_from_an_unlatched_hold():
     }
 
 
+def test_the_bedside_brings_power_from_rest_and_no_motion_of_a_hand():
+    assert [state for state, row in RAISES.items() if Act.TAKE in row] == [State.IDLE]
+    assert RAISES[State.IDLE][Act.TAKE] is State.HOLD
+
+
 def test_a_new_interlock_boots_and_nobody_holds_it_down_yet():
     interlock = Interlock()
     assert (interlock.state, interlock.cause) == (State.BOOT, Cause.NONE)

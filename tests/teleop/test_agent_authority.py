@@ -2,6 +2,7 @@
 
 import pytest
 
+from safety.bedside import Bind, Override
 from safety.grant import Acceptance, Boot, Revoke
 from safety.handover import Vouch
 from safety.messages import NO_SESSION, Ceiling
@@ -22,7 +23,7 @@ def rig():
 
 
 def test_a_robot_says_where_it_stands_and_for_whom_as_soon_as_it_is_bound(rig):
-    assert rig.agent.bind("or-3", "p-0042")
+    assert rig.agent.bedside(Bind(22, "or-3", "p-0042"), rig.now_ns)
     rig.drain()
     boot = told(rig, Boot)[-1]
     assert (boot.bed, boot.patient, boot.session) == ("or-3", "p-0042", NO_SESSION)
@@ -30,7 +31,7 @@ def test_a_robot_says_where_it_stands_and_for_whom_as_soon_as_it_is_bound(rig):
 
 
 def test_a_grant_for_another_bed_is_refused_and_ends_nothing(rig):
-    rig.agent.bind("or-3", "")
+    rig.agent.bedside(Bind(22, "or-3", ""), rig.now_ns)
     rig.grant()
     refused = told(rig, Acceptance)[-1]
     assert not refused.accepted
@@ -41,18 +42,18 @@ def test_a_grant_for_another_bed_is_refused_and_ends_nothing(rig):
 
 
 def test_while_it_is_held_it_is_not_moved_to_another_bed(rig):
-    rig.agent.bind("or-3", "p-1")
+    rig.agent.bedside(Bind(22, "or-3", "p-1"), rig.now_ns)
     rig.grant(bed="or-3")
-    assert not rig.agent.bind("or-4", "p-1")
-    assert not rig.agent.bind("or-3", "p-2")
-    assert rig.agent.bind("or-3", "p-1"), "what is so may be said again"
-    assert (rig.agent.bed, rig.agent.patient) == ("or-3", "p-1")
+    assert not rig.agent.bedside(Bind(22, "or-4", "p-1"), rig.now_ns)
+    assert not rig.agent.bedside(Bind(22, "or-3", "p-2"), rig.now_ns)
+    assert rig.agent.bedside(Bind(22, "or-3", "p-1"), rig.now_ns), "what is so may be said again"
+    assert (rig.agent.introduction().bed, rig.agent.introduction().patient) == ("or-3", "p-1")
 
 
 def test_the_bedside_breaks_the_glass_and_the_robot_holds_at_once(rig):
     rig.to_engaged()
     rig.path()
-    rig.agent.vouch("surgeon2", rig.now_ns)
+    rig.agent.bedside(Override(23, "surgeon2"), rig.now_ns)
     rig.drain()
     assert rig.path() == [(State.HOLD, Cause.BREAK_GLASS)]
     assert told(rig, Vouch) == [Vouch(60, ROBOT, rig.agent.boot, "surgeon2")]
@@ -60,7 +61,7 @@ def test_the_bedside_breaks_the_glass_and_the_robot_holds_at_once(rig):
 
 
 def test_a_glass_that_is_broken_where_nothing_moves_changes_no_state(rig):
-    rig.agent.vouch("surgeon2", rig.now_ns)
+    rig.agent.bedside(Override(23, "surgeon2"), rig.now_ns)
     rig.drain()
     assert rig.state is State.IDLE
     assert len(told(rig, Vouch)) == 1

@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
+from safety.bedside import Override
 from safety.grant import VOCABULARY, Grant
 from safety.interlock import Transition
-from safety.messages import Bedside, Ceiling, Event
+from safety.messages import Ceiling, Event
 from safety.profile import MS
 from safety.secret import Secret
 from safety.signers import Succession
@@ -21,7 +22,7 @@ from tests.world.reel import Reel
 from tests.world.rig import p256
 from tests.world.simulator import SOCKET_NS
 from tests.world.wire import Wire
-from transport.wire.codec import Registry, encode
+from transport.wire.codec import Message, Registry, encode
 
 if TYPE_CHECKING:
     from tests.world.world import World
@@ -134,7 +135,7 @@ class Robot(Process):
             kind = Kind.GRANT
         self.post(lambda: self._feed(kind, data, source))
 
-    def bedside(self, message: Bedside) -> bool:
+    def bedside(self, message: Message) -> bool:
         """Take what the team at the robot says."""
         self.take()
         done = self._feed(Kind.BEDSIDE, encode(message))
@@ -143,9 +144,7 @@ class Robot(Process):
 
     def vouch(self, console: str) -> None:
         """Have the team at the robot hand it to another console."""
-        self.take()
-        self.agent.vouch(console, self.now_ns())
-        self.drain()
+        self.bedside(Override(23, console))
 
     def _feed(self, kind: Kind, data: bytes = b"", source: str = "") -> bool:
         return self.taped.feed(Fed(kind, self.now_ns(), data, source))

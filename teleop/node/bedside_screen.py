@@ -1,0 +1,104 @@
+"""The bedside's screen in a terminal: how the robot stands, and the team's keys.
+
+Rules
+-----
+- A key that moves the robot moves it while it is held (teleop.console.heldkey), and in LOCAL only.
+- The screen and the keys are one loop: who is shown nothing, moves nothing.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import Final
+
+from safety.bedside import Report, Token
+from safety.state import WORDS, Cause, State
+from teleop.console.heldkey import HeldKey
+from teleop.node.bedside import TOKEN_S, Bedsocket, Motion, Verb, in_words, new_press
+from teleop.node.signals import Signals
+from teleop.node.terminal import Terminal
+
+#: Readings of the keys, each answered by the robot; every second one is a token when a key is held.
+READ_S: Final = TOKEN_S / 2.0
+MOTIONS: Final[dict[str, Motion]] = {"r": "retract", "o": "release"}
+#: E-stop is a key without a second one: nobody is asked again.
+VERBS: Final[dict[str, Verb]] = {"l": "take", "g": "give", "x": "estop", "z": "reset"}
+QUIT: Final = ("q", "\x03")
+HELP: Final = (
+    "l take (LOCAL)   g give back   hold r retract   hold o open the jaw   "
+    "z reset   x E-STOP   q quit"
+)
+_RED, _PLAIN = "\x1b[1;37;41m", "\x1b[0m"
+
+
+class Screen:
+    """What the keys have come to, without the terminal around it."""
+
+    def __init__(self, link: Bedsocket) -> None:
+        self._link = link
+        self._keys = HeldKey()
+        self._held = ""
+        self._press = 0
+        self._said_ns = 0
+        self._news = ""
+        self.report = link.say("status")
+
+    def feed(self, data: bytes, now_ns: int) -> bool:
+        """Take what was typed, say it to the robot; False when the person has had enough."""
+        for stroke in self._keys.feed(data, now_ns):
+            if stroke.key in QUIT:
+                self._let_go()
+                return False
+            if stroke.key in VERBS and not stroke.repeats:
+                self._hear(self._link.say(VERBS[stroke.key]))
+        self._hold(self._keys.held(now_ns), now_ns)
+        return True
+
+    def rows(self) -> list[str]:
+        """Draw."""
+        first, *others = in_words(self.report)
+        stopped = self.report.state <= State.PROTECTIVE_STOP
+        release = "" if self._keys.reports_release else "   (a key moves from its first repeat on)"
+        return [
+            f"{_RED if stopped else ''}{first}{_PLAIN}",
+            *others,
+            self._news,
+            "",
+            f"{HELP}{release}",
+        ]
+
+    def _hold(self, key: str, now_ns: int) -> None:
+        motion = MOTIONS.get(key)
+        if key != self._held:
+            self._let_go()
+            self._held, self._press = key, new_press()
+        if motion and now_ns - self._said_ns >= TOKEN_S * 1e9 / 2.0:
+            self._said_ns = now_ns
+            self._hear(self._link.ask(Token(21, motion, 0, self._press)))
+        elif not motion:
+            self.report = self._link.say("status")
+
+    def _let_go(self) -> None:
+        if self._held in MOTIONS:
+            self.report = self._link.say("stop")
+        self._held = ""
+
+    def _hear(self, report: Report) -> None:
+        self.report = report
+        self._news = report.why or WORDS[Cause(report.cause)]
+
+
+def operate(link: Bedsocket, signals: Signals) -> None:
+    """Show and obey until the person ends it, or we are told to stop.
+
+    Raises
+    ------
+    NoTerminalError : there is none
+    BedsideError : the robot is gone, or listens to another bedside
+    """
+    screen = Screen(link)
+    with Terminal() as terminal:
+        while not signals.wait(READ_S):
+            if not screen.feed(terminal.read(), time.monotonic_ns()):
+                return
+            terminal.draw(screen.rows())
