@@ -51,7 +51,7 @@ DISORDER: Final = (6, 8)
 LATE_NS: Final = 20 * MS
 #: A process that lacks the rights its row wants may take so many times as long; so may we.
 RELAXED: Final = 10
-#: For so long the robot is held after our own lateness: long enough to be heard, too short to latch.
+#: For so long the robot is held after our own lateness: enough to be heard, too short to latch.
 LATE_HOLD_NS: Final = 20 * MS
 #: The ceiling is said anew so often, and lives so long: three may be lost (row 57: 50 ms).
 SAY_NS, TTL_NS = 12 * MS, 48 * MS
