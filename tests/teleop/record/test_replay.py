@@ -5,6 +5,7 @@ import struct
 import msgspec
 import pytest
 
+from safety.gate import Verdict
 from safety.state import State
 from teleop.relay_tape import Kind as RelayKind
 from teleop.relay_tape import RelayReplay
@@ -151,6 +152,21 @@ def test_an_input_that_is_turned_into_another_is_found(kind, words):
     assert found is not None
     assert found.number >= entries[place].number
     assert words in found.what
+
+
+def test_a_fate_that_was_another_is_found():
+    entries = tapes(moving())[0]
+    drains = [n for n, entry in enumerate(entries) if entry.kind == Kind.DRAIN]
+    drained = [msgspec.msgpack.decode(entries[n].data, type=Drained) for n in drains]
+    place, at = next((n, d) for n, d in zip(drains, drained, strict=True) if d.records)
+    t_ns, arm, seq, _, loop_ns, _ = at.records[0]
+    otherwise = (t_ns, arm, seq, int(Verdict.LATE), loop_ns, False)
+    other = msgspec.structs.replace(at, records=[otherwise, *at.records[1:]])
+    entries[place] = changed(entries[place], lambda _: msgspec.msgpack.encode(other))
+    found = replayed(entries).difference
+    assert found is not None
+    assert found.number == entries[place].number
+    assert found.what.startswith(f"a command was judged LATE (command {seq} of arm 0, loop")
 
 
 def test_a_portrait_says_what_is_otherwise():
