@@ -17,7 +17,9 @@ from monitor.vitals.seam import ARTEFACT, LEAD_OFF, LEARNING, NO_PULSE, PRESENT,
 
 #: Below, a rate is not told from noise, and its absence is laid to the signal.
 POOR: Final = 0.5
-#: Seconds without a rate, in a good signal, that are learning and not a heart that stands.
+#: In a pause the rate falls as the pause grows; below this it is a heart that stands.
+LEAST_BPM: Final = 10.0
+#: Seconds from the first lead on in which a rate that was never there is being learnt.
 LEARN_S: Final = 8.0
 
 
@@ -32,7 +34,8 @@ class Heart:
         self.SIGNALS = (Signal.ECG_1, Signal.ECG_2, Signal.ECG_3)[:leads]
         self.values, self.quality, self.reason = silent(patients, len(self.METRICS))
         self.ecg = Ecg(patients, leads)
-        self._good = np.zeros(patients, np.int64)  # samples with a lead on and without a rate
+        self._on = np.zeros(patients, np.int64)  # samples since a lead is on
+        self._known = np.zeros(patients, np.bool_)  # whether there was a rate since then
 
     def step(self, x: NDArray[np.float32], events: Events) -> None:
         """Advance all patients by (patients, leads, n) samples, mV."""
@@ -40,18 +43,20 @@ class Heart:
         ecg.step(x, events)
         is_off = ecg.lead_off.all(axis=1)
         np.max(ecg.quality, axis=1, out=self.quality, where=~ecg.lead_off, initial=0.0)
-        is_there = ~np.isnan(ecg.rate_bpm) & ~is_off
-        self._good += x.shape[2]
-        self._good[is_there | is_off] = 0
-        is_young = self._good < LEARN_S * self.RATE_HZ
-        why = np.where(self.quality < POOR, ARTEFACT, np.where(is_young, LEARNING, NO_PULSE))
+        is_there = (ecg.rate_bpm >= LEAST_BPM) & ~is_off
+        self._on += x.shape[2]
+        self._on[is_off] = 0
+        self._known = (self._known | ~np.isnan(ecg.rate_bpm)) & ~is_off
+        is_young = ~self._known & (self._on < LEARN_S * self.RATE_HZ)
+        why = np.where(is_young, LEARNING, np.where(self.quality < POOR, ARTEFACT, NO_PULSE))
         self.reason[:, 0] = np.where(is_there, PRESENT, np.where(is_off, LEAD_OFF, why))
         self.values[:, 0] = np.where(is_there, ecg.rate_bpm, np.nan)
 
     def reset(self, patient: int) -> None:
         """Forget one patient."""
         self.ecg.reset(patient)
-        self._good[patient] = 0
+        self._on[patient] = 0
+        self._known[patient] = False
 
 
 def connect(patients: int, options: Options) -> Heart:
