@@ -62,8 +62,8 @@ _NOISE: Final = 0.2
 _RELEASE: Final = 4 * RATE_HZ
 #: An interval longer than this says nothing of the usual one.
 _RR_MAX: Final = 3 * RATE_HZ
-#: A paced QRS follows its spike within 200 ms.
-_PACED_WITHIN: Final = RATE_HZ // 5
+#: A paced QRS has its largest deflection within 240 ms of its spike.
+_PACED_WITHIN: Final = 60
 #: Fused peak to R, at a beat that no lead shows any more.
 _R_BEFORE: Final = 28
 _SHARE: Final = 0.125
@@ -296,7 +296,7 @@ def _learn(lead: Any, at: int, peak_at: int, rules: Rules) -> None:
 def _label(patient: Any, leads: Any, lead: Any, r_at: int, wide: int, rules: Rules) -> int:
     """Name the class of a beat, before it is learnt from."""
     for i in range(leads.shape[0]):
-        if 0 <= r_at - leads[i]["paced_at"] + 8 <= _PACED_WITHIN:
+        if 0 <= r_at - leads[i]["paced_at"] <= _PACED_WITHIN:
             return _PACED
     if not knows(lead) or patient["blind"]:
         return _UNKNOWN

@@ -21,26 +21,36 @@ from transport.kernel.jit import jit
 #: A shape begins so many samples before R.
 _BEFORE: Final = 24
 #: R lies so far before a peak of the fused signal.
-_R_FROM: Final = 45
+_R_FROM: Final = 54
 _R_TO: Final = 9
+#: So much larger is a deflection that is R instead of one before it.
+_FAR: Final = 1.3
 #: A shape is known from so many beats on; it is forgotten after as many others at most.
 _KNOWN: Final = 3
 _SEEN_MAX: Final = 16
 _SHARE: Final = 0.125
 #: A QRS begins and ends where its slope stays below this part of its steepest for 16 ms.
-_EDGE: Final = 0.12
+_EDGE: Final = 0.18
 _STILL: Final = 4
 
 
 @jit
 def find_r(lead: Any, peak_at: int) -> int:
-    """Find the largest deflection before a peak of the fused signal."""
-    best, found = -1.0, peak_at - _R_FROM
+    """Find R before a peak of the fused signal: the first deflection that none exceeds by far.
+
+    Were it the largest, two of like size, R and S, would take turns from beat to beat.
+    """
+    best, found = 0.0, peak_at - _R_FROM
+    top, top_at = 0.0, found
     for k in range(peak_at - _R_FROM, peak_at - _R_TO + 1):
-        height = abs(float(lead["clean"][k & (HISTORY - 1)]))
-        if height > best:
-            best, found = height, k
-    return found
+        v = float(lead["clean"][k & (HISTORY - 1)])
+        if v * top < 0.0:  # a deflection has ended
+            if abs(top) > _FAR * best:
+                best, found = abs(top), top_at
+            top, top_at = v, k
+        elif abs(v) > abs(top):
+            top, top_at = v, k
+    return top_at if abs(top) > _FAR * best else found
 
 
 @jit

@@ -2,10 +2,10 @@
 
 A pacing pulse lasts 0.1 to 2 ms (IEC 60601-2-27), so at 250 Hz an anti-aliasing filter leaves one
 or two tall samples with small ones beside them; the steepest QRS is five times as wide. A spike
-stands out of the line between its neighbours at 12 ms and has fallen to a quarter at 8 ms. Sample
+stands out of the line between its neighbours at 12 ms and has fallen to less than half at 8 ms. Sample
 by sample the lead is replaced by that line. The evoked QRS stays and is judged like any other.
 
-A spike is also 6 times as tall as the lead is rough, or muscle would look like a pacemaker.
+A spike is also 8 times as tall as the lead is rough, or muscle would look like a pacemaker.
 """
 
 from __future__ import annotations
@@ -18,11 +18,13 @@ from transport.kernel.jit import jit
 #: Samples from what comes in to what goes out.
 DELAY: Final = 5
 _HEIGHT_MV: Final = 0.2
-_TIMES: Final = 6.0
+_TIMES: Final = 8.0
 #: At 8 ms on either side, and the sum of both sides at 4 ms, of the height.
-_FOOT: Final = 0.25
+_FOOT: Final = 0.45
 _FLANKS: Final = 1.15
 _FORGET: Final = 1.0 / 256.0
+#: mV, how rough a lead is taken to be before it is known.
+ROUGH: Final = 0.5
 
 
 @jit

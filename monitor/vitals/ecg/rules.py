@@ -49,9 +49,9 @@ class Rules(NamedTuple):
     early: float = 1.0
     #: But nothing needs more than so many beats' height.
     ceiling: float = 1.2
-    #: A beat is early below so many R-R intervals; wide from 120 ms on, of which `width`, whose
-    #: edges are slopes, measures 104.
+    #: A beat is early below so many R-R intervals; wide from 120 ms on, of which `width`, from
+    #: slope to slope, measures 80.
     premature: float = 0.85
-    wide: int = 26
+    wide: int = 20
     #: Below this likeness to the commonest shape a wide beat is ventricular, early or not.
     other: float = 0.5

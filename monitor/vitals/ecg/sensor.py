@@ -28,7 +28,7 @@ from monitor.dsp.mask import hold
 from monitor.vitals.ecg.band import filter_lead
 from monitor.vitals.ecg.decision import decide
 from monitor.vitals.ecg.level import learn, listen
-from monitor.vitals.ecg.pacer import DELAY, despike
+from monitor.vitals.ecg.pacer import DELAY, ROUGH, despike
 from monitor.vitals.ecg.quality import judge_lead, kurtosis, restlessness
 from monitor.vitals.ecg.rate import rate_at
 from monitor.vitals.ecg.rules import RATE_HZ, Rules
@@ -188,7 +188,7 @@ def _take(
         lead["origin"] += v - held
     v, height = despike(lead, at, v - lead["origin"])
     if height != 0.0:
-        lead["paced_at"] = at - DELAY + 2
+        lead["paced_at"] = at - 3 + DELAY
         append(rows, tally, who, _PACE, at - 3, at, height, which, math.nan, 1.0, 0)
     filter_lead(lead, at, v)
     if not lead["settled"]:
@@ -202,7 +202,8 @@ def _begin(lead: Any, v: float) -> None:
     lead["alive"] = True
     lead["since"] = lead["filled"] = 0
     lead["origin"] = v
-    lead["roughness"] = lead["slope"] = lead["pitch"] = lead["agreement"] = 0.0
+    lead["roughness"] = ROUGH
+    lead["slope"] = lead["pitch"] = lead["agreement"] = 0.0
     lead["moments"][:] = 0.0
     lead["memory"][:] = 0.0
     lead["sum"][:] = 0.0

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -29,9 +30,8 @@ def ward():
 
 def feed(x, cuts):
     sensor, events = Ecg(*x.shape[:2]), Events()
-    numbers = []
     edges = [0, *sorted(set(cuts)), x.shape[2]]
-    for start, stop in zip(edges, edges[1:], strict=False):
+    for start, stop in pairwise(edges):
         if stop > start:
             sensor.step(np.ascontiguousarray(x[:, :, start:stop]), events)
     numbers = [sensor.rate_bpm, sensor.quality, sensor.lead_off, *sensor.indices()]
