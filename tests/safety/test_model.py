@@ -15,6 +15,8 @@ import pytest
 MODEL = Path(__file__).parents[2] / "docs" / "model" / "authority.pml"
 TOOLS = {"spin": "spin", "cc": "gcc"}  # program: Debian package
 LIMIT_S = 50
+#: The first may have to install what it needs.
+pytestmark = pytest.mark.timeout(180)
 
 
 class Found(NamedTuple):

@@ -4,7 +4,9 @@ import json
 import os
 import socket
 import threading
+from pathlib import Path
 
+import msgspec
 import pytest
 
 from safety.grant import Release, Role
@@ -15,11 +17,12 @@ from safety.store.sqlite import SqliteStore
 from teleop import cli
 from teleop.console.handover import has_passed_on, in_words, said
 from teleop.console.operator import Stood
+from teleop.node import console as node_console
 from teleop.node import rotation, session
 from teleop.node.config import NodeConfig, load
 from teleop.node.rotation import RotationError
 from teleop.node.session import Console, SessionError, choose
-from teleop.node.slices import authority_path
+from teleop.node.slices import Wish, authority_path, console_slice
 from tests.teleop.test_operator import Console as Operated
 from tests.world.rig import ROBOT
 from transport.io import keys
@@ -27,6 +30,7 @@ from transport.wire.codec import Registry, encode
 from transport.wire.messages import Refused
 
 WORDS = Registry((Offer, Confirm, Withdraw, Release))
+ROOT = Path(__file__).resolve().parents[2]
 NOW, HOUR_S = 1_700_000_000_000_000_000, 3600
 
 
@@ -148,6 +152,32 @@ def test_a_word_goes_to_the_one_console_that_it_fits(found, row, verb, name, cho
 def test_where_it_is_not_clear_a_person_is_asked(found, row, name, words):
     with pytest.raises(SessionError, match=words):
         choose(found, {"robot": row} if row else {}, "confirm", name)
+
+
+def test_consoles_are_found_where_they_run_and_by_what_they_were_told(tmp_path, monkeypatch):
+    config = load(ROOT / "node.toml")
+    monkeypatch.setattr(session, "base_path", lambda: tmp_path)
+    monkeypatch.setattr(session, "keeper_of", lambda path: "dead" not in path.name or None)
+    for name in ("console-1", "console-dead", "console-mute", "console-odd", "node"):
+        folder = tmp_path / name
+        folder.mkdir()
+        told = console_slice(config, Wish(device=f"of-{name}"), str(folder))
+        (folder / "natived.json").write_bytes(msgspec.json.encode(told))
+        if name != "console-mute":
+            (folder / session.SOCKET).touch()
+    (tmp_path / "console-odd" / "natived.json").write_bytes(b"{}")
+    (found,) = session.consoles()
+    assert found == Console("of-console-1", "robot", tmp_path / "console-1" / session.SOCKET)
+
+
+def test_a_console_can_be_told_its_bed_and_to_wait(monkeypatch):
+    wishes = []
+    monkeypatch.setattr(node_console, "running_node", lambda *_: None)
+    monkeypatch.setattr(node_console, "console", lambda _, wish, __: wishes.append(wish) or 0)
+    assert cli.main(["console", "--script", "hold", "--bed", "or-3", "--wait"]) == 0
+    assert (wishes[0].bed, wishes[0].yields) == ("or-3", True)
+    told = console_slice(load(ROOT / "node.toml"), wishes[0], "/run")
+    assert told.operator.bed == "or-3"
 
 
 # The command -------------------------------------------------------------------------------------
