@@ -52,7 +52,7 @@ class Link(NamedTuple):
 
 
 class Told(NamedTuple):
-    """A transition, and why.
+    """A transition, and why; or something that the robot told while its state stayed.
 
     Parameters
     ----------
@@ -138,8 +138,7 @@ class Chronicle:
             except WireError:
                 continue
             assert isinstance(event, Event)
-            if event.old != event.new or event.cause == Cause.FORGERY:
-                yield self._tell(entry.number, event)
+            yield self._tell(entry.number, event)
 
     def _admitted(self, judged_ns: int, arm: int, seq: int, loop_ns: int) -> None:
         t_ns = self._arrived.get((arm, seq), judged_ns)
@@ -332,4 +331,9 @@ _CHAINS: Final[dict[Cause, tuple[_Explain, ...]]] = {
     Cause.BEDSIDE_ESTOP: _PERSON,
     Cause.ALIGNED: _PERSON,
     Cause.BREAK_GLASS: _PERSON,
+    Cause.LOCAL: _PERSON,
+    Cause.GIVEN_BACK: _PERSON,
+    Cause.RETRACTING: _PERSON,
+    Cause.RELEASING: _PERSON,
+    Cause.BOUND: _PERSON,
 }

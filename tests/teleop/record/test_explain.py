@@ -5,6 +5,7 @@ import re
 import msgspec
 import pytest
 
+from safety.messages import Bedside
 from safety.profile import MS
 from safety.state import Cause, State
 from safety.watchdog import Fault
@@ -165,6 +166,16 @@ def test_stops_at_the_bedside_and_resets_say_who_said_so(tmp_path):
     lines = {line.told.cause: line for line in story(tmp_path, world).lines}
     assert facts(lines[Cause.BEDSIDE_ESTOP])[0] == "the bedside said estop"
     assert facts(lines[Cause.BEDSIDE_RESET])[0] == "the bedside said reset"
+
+
+def test_a_robot_that_its_team_takes_says_so(tmp_path):
+    world = moving()
+    assert world.robot.bedside(Bedside(20, "take"))
+    world.run(50)
+    told = story(tmp_path, world)
+    line = next(x for x in told.lines if x.told.cause is Cause.LOCAL)
+    assert facts(line)[0] == "the bedside said take"
+    assert told.is_same
 
 
 def test_a_driver_that_is_gone_says_when_it_measured_last(tmp_path):
