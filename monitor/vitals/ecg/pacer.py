@@ -2,8 +2,9 @@
 
 A pacing pulse lasts 0.1 to 2 ms (IEC 60601-2-27), so at 250 Hz an anti-aliasing filter leaves one
 or two tall samples with small ones beside them; the steepest QRS is five times as wide. A spike
-stands out of the line between its neighbours at 12 ms and has fallen to less than half at 8 ms. Sample
-by sample the lead is replaced by that line. The evoked QRS stays and is judged like any other.
+stands out of the line between its neighbours at 12 ms, and has fallen to less than half at 8 ms
+and at 4 ms on one side at least. It is replaced by that line. The QRS that it evokes stays, and is
+judged like any other.
 
 A spike is also 8 times as tall as the lead is rough, or muscle would look like a pacemaker.
 """
