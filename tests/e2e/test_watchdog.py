@@ -94,7 +94,7 @@ def test_a_watchdog_that_stands_still_is_ended_by_noded_and_comes_back(demo: Dem
 
 
 def test_a_death_is_no_hang_and_a_clean_stop_is_neither(demo: Demo):
-    until(lambda: moves(demo), "motion")
+    until(lambda: noticed(demo), "watching")
     os.kill(demo.pids()["webd"], signal.SIGKILL)
     said = demo.read_until("webd      exited")
     assert "webd      exited    signal 9, starts anew" in said
