@@ -11,6 +11,9 @@ from monitor.rows import MS
 from monitor.vitals.events import Kind
 from tests.monitor.vitals import body
 
+#: Whoever runs first compiles the kernels, which takes minutes on a busy machine.
+pytestmark = pytest.mark.timeout(300)
+
 BEDS = ("icu/1", "icu/2", "or/1")
 START_NS = 5_000 * MS
 RATES = {Signal.PLETH: 125.0, Signal.RED: 125.0, Signal.ABP: 125.0, Signal.RESP: 62.5}

@@ -12,6 +12,9 @@ from monitor.messages import BLOCK, Block, Samples, Signal, pack
 from monitor.rows import MS, Cause
 from tests.monitor.devices import BEDS, TARGETS, TICK_NS, Device, Story
 
+#: Whoever runs first compiles the kernels, which takes minutes on a busy machine.
+pytestmark = pytest.mark.timeout(300)
+
 
 def numbers(x: np.ndarray) -> np.ndarray:
     """The numbers of the samples that were played."""

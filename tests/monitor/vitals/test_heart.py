@@ -8,6 +8,9 @@ from monitor.vitals.heart import Heart
 from tests.monitor.vitals import body
 from tests.monitor.vitals.ecg.rhythm import draw, regular
 
+#: Whoever runs first compiles the kernels, which takes minutes on a busy machine.
+pytestmark = pytest.mark.timeout(300)
+
 
 def ecg(beats_s, length_s: float) -> np.ndarray:
     """One patient, one lead of two."""

@@ -11,6 +11,9 @@ from monitor.vitals.seam import Options
 from monitor.vitals.spo2 import CURVES, SpO2, connect
 from tests.monitor.vitals import body
 
+#: Whoever runs first compiles the kernels, which takes minutes on a busy machine.
+pytestmark = pytest.mark.timeout(300)
+
 SYS, DIA, MEAN, RATE = range(4)
 
 

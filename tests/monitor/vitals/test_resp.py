@@ -8,6 +8,9 @@ from monitor.vitals.events import Kind
 from monitor.vitals.resp import Resp
 from tests.monitor.vitals import body
 
+#: Whoever runs first compiles the kernels, which takes minutes on a busy machine.
+pytestmark = pytest.mark.timeout(300)
+
 
 def pausing(before_s: float = 60.0, pause_s: float = 30.0, heart: float = 0.05) -> np.ndarray:
     """Breathing, then only the heart, 72 a minute."""

@@ -18,6 +18,9 @@ from monitor.vitals.resp import Resp
 from monitor.vitals.spo2 import SpO2
 from tests.monitor.vitals import body
 
+#: Whoever runs first compiles the kernels, which takes minutes on a busy machine.
+pytestmark = pytest.mark.timeout(300)
+
 ROOT = Path(__file__).resolve().parents[3]
 SECONDS = 14.0
 
