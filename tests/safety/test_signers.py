@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from safety.grant import GrantError, sign
-from safety.signers import Signers, succeed
+from safety.signers import Signers, Succession, succeed
 from tests.safety.test_grant import a_grant
 from transport.wire.codec import encode
 
@@ -66,6 +66,14 @@ def test_who_slept_through_rotations_follows_them_in_their_order(signers):
 )
 def test_nobody_but_the_present_key_names_another(signers, forged):
     assert not signers.follow(forged)
+    assert believes(signers, 0)
+
+
+def test_a_key_speaks_of_itself_alone(signers):
+    """Whoever signs must be whom the word calls the old one."""
+    old, new = (KEYS[n].public_key().public_bytes_raw() for n in (1, 2))
+    said = b"trocar signer succession v1\nnode1\n" + old + new
+    assert not signers.follow(Succession(62, "node1", old, new, KEYS[0].sign(said)))
     assert believes(signers, 0)
 
 
