@@ -18,8 +18,8 @@ from safety.gate import Verdict
 from safety.messages import ArmState, Event, RobotState
 from safety.state import WORDS, Cause, State
 from teleop.record.archive import Channel
-from teleop.robot.agent import To
-from teleop.robot.tape import Drained, Kind
+from teleop.robot.outbox import To
+from teleop.robot.records import Drained, Kind
 from transport.telemetry.tape import Entry
 from transport.wire.codec import Registry
 from transport.wire.vector import unpack_setpoint

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections import deque
 from enum import IntEnum
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from safety.gate import Verdict
 from safety.interlock import Transition
 from safety.state import State
-from teleop.robot.arm import Pending
 from transport.wire.codec import Message, encode
+
+if TYPE_CHECKING:
+    from teleop.robot.arm import Pending
 
 #: Events that the shell has not drained are bounded; the oldest go first.
 BACKLOG = 1024

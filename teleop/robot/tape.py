@@ -17,7 +17,6 @@ Rules
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from enum import IntEnum
 from typing import Any, Final, NamedTuple
 
 import msgspec
@@ -29,6 +28,8 @@ from safety.secret import Recalled, Seals, Secret
 from safety.signers import Succession
 from safety.state import State
 from teleop.robot.agent import Agent, Outgoing, Persist, RobotSettings
+from teleop.robot.records import Drained as Drained
+from teleop.robot.records import Kind as Kind
 from transport.telemetry.freeze import ThawError, freeze, thaw
 from transport.telemetry.portrait import portrait
 from transport.telemetry.tape import Recorder
@@ -47,25 +48,6 @@ SECRETS: Final = (SessionKeys, Secret, Recalled)
 _MEASURES = Registry((driver.Measure,))
 _GUARD = Registry(grant.VOCABULARY, (Succession,), (messages.Event, messages.Ceiling))
 _BEDSIDE = Registry(bedside.WORDS)
-
-
-class Kind(IntEnum):
-    """What a record is. Numbers are in recordings: append, never renumber."""
-
-    BOOT = 1
-    SNAPSHOT = 2
-    DRAIN = 3
-    PART = 4  #: of a relay; its tag held, or was never asked for
-    FORGED = 5  #: of a relay; its tag did not hold
-    MEASURE = 6
-    GONE = 7  #: the driver
-    GRANT = 8
-    GUARD = 9
-    BEDSIDE = 10
-    STORED = 11
-    DEADLINE = 12
-    REST = 13
-    PIN = 14  #: a signer that is believed from now on, or no longer
 
 
 class Boot(msgspec.Struct, frozen=True, array_like=True):
@@ -91,21 +73,6 @@ class Boot(msgspec.Struct, frozen=True, array_like=True):
         """Make the agent."""
         signers = {name: Ed25519PublicKey.from_public_bytes(k) for name, k in self.signers.items()}
         return Agent(self.settings, seals, signers, self.epoch_max, self.stored, self.made_ns)
-
-
-class Drained(msgspec.Struct, frozen=True, array_like=True):
-    """What came out of an agent that was drained.
-
-    Parameters
-    ----------
-    looked_ns : when it was asked for its next deadline, after all else
-    out : what it sent, each with where to (`teleop.robot.agent.To`)
-    records : of the commands that it judged (`teleop.robot.agent.Judged`)
-    """
-
-    looked_ns: int
-    out: list[tuple[int, bytes]]
-    records: list[tuple[int, int, int, int, int, bool]]
 
 
 class Fed(NamedTuple):
