@@ -73,7 +73,7 @@ HANDSHAKES = ("admitted", "unknown_key", "wrong_role", "unknown_domain", "not_cu
 
 _GUARD = Registry(grant.VOCABULARY, (Succession,), (messages.Ceiling,))
 _BEDSIDE = Registry(bedside.WORDS)
-#: Words of the bedside: ten screens, and a held key beside them; an emergency stop always passes.
+#: Words of one client at the bedside; its emergency stop always passes.
 BEDSIDE_RATE_HZ, BEDSIDE_BURST = 200, 100
 
 
@@ -94,7 +94,7 @@ class Robotd:
         self._taped = self._boot(settings, keyring, tape)
         self._agent = self._taped.agent
         self._ticks = 0
-        self._said = TokenBucket(BEDSIDE_RATE_HZ, BEDSIDE_BURST)
+        self._begin_bedside()
         self._grants: dict[str, TokenBucket] = {}
         self._written: deque[Persist] = deque()
         self._writer: Writer[Persist] = Writer(
@@ -172,6 +172,10 @@ class Robotd:
             self._guard.send(device.name, encode(answer))
         elif not self._feed(Kind.GRANT, data):
             self._refuse("grant")
+
+    def _begin_bedside(self) -> None:
+        """Let whoever comes speak, however much was said before."""
+        self._said = TokenBucket(BEDSIDE_RATE_HZ, BEDSIDE_BURST)
 
     def _at_bedside(self, data: bytes) -> None:
         now_ns = self._clock.now_ns()
@@ -321,6 +325,7 @@ class Robotd:
                 runtime.loop,
                 runtime.path(f"bedside-{settings.robot.name}.sock"),
                 self._at_bedside,
+                on_connect=self._begin_bedside,
                 on_refused=self._refuse,
                 newest=True,
             )
