@@ -37,6 +37,8 @@ COUNTERS = ("frames_total", "encoded_total", "dropped_total", "failed_total", "r
 COUNTS = ("muted_total", "asked_total", "idr_total")
 GAUGES = ("viewers", "bit_rate", "rung", "standstill")
 HISTOGRAMS = ("encode_ns", "age_ns", "shown_age_ns")
+#: Of each encoded picture; two minutes of them.
+FIELDS, RECORDS = ("t_ns", "frame_id", "captured_ns", "bytes", "is_idr"), 1 << 12
 
 
 class Watcher:
@@ -61,6 +63,7 @@ class Videod:
     def __init__(self, settings: VideodSettings, runtime: Runtime) -> None:
         self._settings, self._runtime, self._clock = settings, runtime, runtime.clock
         self._open_board(runtime)
+        self._flight = runtime.flight("sent", FIELDS, RECORDS)
         peer.install(
             Ports(settings.addresses, settings.port_first, settings.port_last, settings.public)
         )
@@ -118,6 +121,8 @@ class Videod:
         self._encode_ns.record(took_ns)
         self._age_ns.record(max(0, now_ns - sent.captured_ns))
         self._fresh.passed(Stage.ENCODER, sent.frame_id, now_ns)
+        size = sum(map(len, sent.payloads))
+        self._flight.append(now_ns, sent.frame_id, sent.captured_ns, size, int(sent.is_idr))
         for name in self._fanout.offer(is_idr=sent.is_idr, now_ns=now_ns):
             watcher = self._watchers[name]  # type: ignore[index]
             timestamp = sent.timestamp + watcher.track.timestamp_offset & 0xFFFF_FFFF

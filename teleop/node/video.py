@@ -109,8 +109,8 @@ def _tell(tally: _Tally, viewer: Viewer, *, as_json: bool) -> None:
         p50, p99 = np.percentile(np.array(ages_ns) / 1e6, [50, 99])
         row |= {"age_p50_ms": round(float(p50), 2), "age_p99_ms": round(float(p99), 2)}
     if tally.last is not None:
-        height, width, _ = tally.last.pixels.shape
-        row |= {"width": width, "height": height, "frame_id": tally.last.frame_id}
+        frame = tally.last.frame
+        row |= {"width": frame.width, "height": frame.height, "frame_id": tally.last.frame_id}
     sys.stdout.write(json.dumps(row) + "\n" if as_json else _words(row))
     sys.stdout.flush()
 

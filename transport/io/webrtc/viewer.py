@@ -45,16 +45,21 @@ class Seen(NamedTuple):
 
     Parameters
     ----------
-    pixels : (height, width, 3) uint8, RGB
+    frame : as FFmpeg decoded it
     frame_id : 0 when its note has not come
     age_ns : since it was taken; -1 when its note has not come
     decode_ns : of that, from its last packet on
     """
 
-    pixels: NDArray[np.uint8]
+    frame: av.VideoFrame
     frame_id: int
     age_ns: int
     decode_ns: int
+
+    @property
+    def pixels(self) -> NDArray[np.uint8]:
+        """Return (height, width, 3) uint8, RGB: a copy, made for who asks."""
+        return np.asarray(self.frame.to_ndarray(format="rgb24"), np.uint8)
 
 
 class Viewer:
@@ -169,8 +174,7 @@ class Viewer:
         note = self._notes.get(timestamp)
         way_ns = min(self._round_trips_ns, default=0) // 2
         age_ns = note.age_ns + way_ns + decode_ns if note else -1
-        pixels = np.asarray(frame.to_ndarray(format="rgb24"), np.uint8)
-        self._on_seen(Seen(pixels, note.frame_id if note else 0, age_ns, decode_ns))
+        self._on_seen(Seen(frame, note.frame_id if note else 0, age_ns, decode_ns))
         if note:
             self._loop.call_soon_threadsafe(self._say, Shown(note.frame_id, age_ns))
 
