@@ -288,6 +288,20 @@ def test_degraded_caps_the_speed_and_rescales_nothing():
     assert arm.step(slow, degraded=True, now_ns=401 * MS).setpoint == slow
 
 
+def test_at_the_bedside_nothing_moves_faster_than_its_own_speed_whatever_is_wished():
+    for speed_m_s in (LIMITS.local_speed_m_s, 1.0):
+        arm = limiter(Limits(local_speed_m_s=speed_m_s))
+        cap_m_s = min(speed_m_s, LIMITS.speed_m_s)
+        for ms in range(1, 101):
+            before = arm.setpoint
+            wish = before._replace(x=before.x + 0.015, jaw=1.0)
+            after = arm.step(wish, degraded=False, now_ns=ms * MS, local=True).setpoint
+            longest_s = STEP_NS_MAX * 1e-9
+            assert math.dist(before[:3], after[:3]) <= cap_m_s * longest_s + 1e-12
+        assert math.dist(START[:3], arm.setpoint[:3]) <= cap_m_s * (0.1 + longest_s)
+        assert arm.setpoint.jaw <= 6.0 * cap_m_s / LIMITS.speed_m_s * (0.1 + longest_s) + START.jaw
+
+
 def test_degraded_never_means_faster():
     odd = limiter(Limits(degraded_speed_m_s=2.0, lag_m_max=0.1))
     steps = follow(odd, [START._replace(x=0.1)] * 200, degraded=True)
