@@ -15,6 +15,7 @@ import json as text
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -124,6 +125,7 @@ def _measure(name: str, seconds: float) -> Block:
                 ["-m", "bench.video_viewerd", str(socket), str(lasts), str(seen), *how],
                 output=place / "viewer.log",
             )
+            _wait(lambda: seen.with_name(f"{seen.name}.begun").exists(), place)
             time.sleep(WARM_S)
             share = _share(sender.pid, seconds)
             viewer.wait(seconds + START_S)
@@ -209,10 +211,10 @@ def _ratios(found: dict[str, list[Block]]) -> Row:
     return row
 
 
-def _wait(done, place: Path) -> None:  # type: ignore[no-untyped-def]
+def _wait(done: Callable[[], bool], place: Path) -> None:
     until = time.monotonic() + START_S
     while not done():
         if time.monotonic() > until:
-            log = (place / "sender.log").read_text(errors="replace")
-            raise SystemExit(f"no sender within {START_S:g} s\n{log[-800:]}")
+            logs = "\n".join(log.read_text(errors="replace") for log in place.glob("*.log"))
+            raise SystemExit(f"no picture within {START_S:g} s\n{logs[-800:]}")
         time.sleep(0.02)

@@ -1,7 +1,7 @@
 """The viewer of a measurement: what came, when it could be shown, and how well it looks.
 
 `python -m bench.video_viewerd SOCKET SECONDS FILE [--stock]` asks at the socket, watches for so
-long, and writes an npz: number (read back from the picture), t_ns (decoded, raw monotonic), psnr_db
+long from the first picture on (at which it makes FILE.begun), and writes an npz: number (read back from the picture), t_ns (decoded, raw monotonic), psnr_db
 (every so-many pictures, against the chart as it was drawn).
 """
 
@@ -34,7 +34,8 @@ WIDTH, HEIGHT = 1280, 720
 class Notes:
     """What was seen."""
 
-    def __init__(self) -> None:
+    def __init__(self, path: Path) -> None:
+        self._path = path
         self.rows: list[tuple[int, int, float]] = []
         self._charts = chart.draw(WIDTH, HEIGHT, chart.PREPARED)
 
@@ -50,12 +51,14 @@ class Notes:
             strip.draw(drawn[:HEIGHT], number)
             error = np.mean((luma.astype(np.float32) - drawn[:HEIGHT]) ** 2)
             psnr = float(10 * np.log10(255**2 / max(error, 1e-9)))
+        if not self.rows:
+            self._path.with_name(f"{self._path.name}.begun").touch()
         self.rows.append((number, t_ns, psnr))
 
-    def write(self, path: Path) -> None:
+    def write(self) -> None:
         """Write all of it."""
         np.savez(
-            path,
+            self._path,
             number=np.array([number for number, _, _ in self.rows], np.int64),
             t_ns=np.array([t_ns for _, t_ns, _ in self.rows], np.int64),
             psnr_db=np.array([psnr for _, _, psnr in self.rows], np.float64),
@@ -71,6 +74,8 @@ async def ours(socket: Path, seconds: float, notes: Notes) -> None:
 
     viewer = Viewer(Clock(Skew.NONE), see)
     await viewer.watch(lambda sdp: ask(socket, sdp))
+    while not notes.rows:  # noqa: ASYNC110 (it is filled by another thread)
+        await asyncio.sleep(0.01)
     await asyncio.sleep(seconds)
     await viewer.close()
 
@@ -84,23 +89,21 @@ async def stock(socket: Path, seconds: float, notes: Notes) -> None:
     answer = await ask(socket, connection.localDescription.sdp)
     await connection.setRemoteDescription(aiortc.RTCSessionDescription(answer, "answer"))
     track: Any = transceiver.receiver.track
-    until = time.monotonic() + seconds
-    while (left := until - time.monotonic()) > 0:
-        try:
-            frame = await asyncio.wait_for(track.recv(), left)
-        except TimeoutError:
-            break
-        notes.see(frame, time.monotonic_ns())
+    until = float("inf")
+    while time.monotonic() < until:
+        notes.see(await track.recv(), time.monotonic_ns())
+        if notes.rows and until == float("inf"):
+            until = time.monotonic() + seconds
     await connection.close()
 
 
 def main() -> int:
     """Watch, and write."""
     socket, seconds, path, *how = sys.argv[1:]
-    notes = Notes()
+    notes = Notes(Path(path))
     watch = stock if "--stock" in how else ours
     uvloop.run(watch(Path(socket), float(seconds), notes))
-    notes.write(Path(path))
+    notes.write()
     return 0
 
 
