@@ -1,8 +1,9 @@
 """The viewer of a measurement: what came, when it could be shown, and how well it looks.
 
 `python -m bench.video_viewerd SOCKET SECONDS FILE [--stock]` asks at the socket, watches for so
-long from the first picture on (at which it makes FILE.begun), and writes an npz: number (read back from the picture), t_ns (decoded, raw monotonic), psnr_db
-(every so-many pictures, against the chart as it was drawn).
+long from the first picture on (at which it makes FILE.begun), and writes an npz: number (read back
+from the picture), t_ns (decoded, raw monotonic), psnr_db (every so-many pictures, against the chart
+as it was drawn).
 """
 
 from __future__ import annotations
