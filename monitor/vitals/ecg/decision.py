@@ -52,20 +52,13 @@ from monitor.vitals.events import Kind, Label, append
 from transport.kernel.jit import jit
 
 _QRS: Final = int(Kind.QRS)
-_UNKNOWN: Final = int(Label.UNKNOWN)
-_NORMAL: Final = int(Label.NORMAL)
-_SUPRAVENTRICULAR: Final = int(Label.SUPRAVENTRICULAR)
-_VENTRICULAR: Final = int(Label.VENTRICULAR)
-_PACED: Final = int(Label.PACED)
+_UNKNOWN, _NORMAL, _SUPRAVENTRICULAR, _VENTRICULAR, _PACED = map(int, Label)
 #: Levels, of the fused signal, before the first beat.
 _NOISE: Final = 0.2
 _RELEASE: Final = 4 * RATE_HZ
-#: An interval longer than this says nothing of the usual one.
-_RR_MAX: Final = 3 * RATE_HZ
+_RR_MAX: Final = 3 * RATE_HZ  # a longer interval says nothing of the usual one
 #: A paced QRS has its largest deflection within 240 ms of its spike.
 _PACED_WITHIN: Final = 60
-#: Fused peak to R, at a beat that no lead shows any more.
-_R_BEFORE: Final = 28
 _SHARE: Final = 0.125
 
 
@@ -119,13 +112,9 @@ def _see_nothing(patient: Any, at: int) -> None:
 
 @jit
 def _begin(patient: Any, at: int) -> None:
-    for j in range(BEATS):
-        patient["beats"][j] = 1.0
-        patient["noises"][j] = _NOISE
-        patient["rr"][j] = RATE_HZ
-    patient["level"], patient["noise"] = 1.0, _NOISE
+    _relevel(patient)
+    patient["rr"][:] = RATE_HZ
     patient["usual"] = RATE_HZ
-    patient["typical"] = 0.0
     patient["beat_at"] = patient["r_at"] = patient["released_at"] = at
     patient["rate"] = math.nan
     patient["counted"] = patient["slow"] = 0
@@ -140,12 +129,17 @@ def _release(patient: Any, leads: Any, at: int, rules: Rules) -> None:
         lead = leads[i]
         if is_heard(lead):
             release(lead, rules.weight_power)
-    for j in range(BEATS):
-        patient["beats"][j] = 1.0
-        patient["noises"][j] = _NOISE
+    _relevel(patient)
+    patient["released_at"] = at
+
+
+@jit
+def _relevel(patient: Any) -> None:
+    """Let the fused signal begin anew: beats are 1 by construction, none is typical yet."""
+    patient["beats"][:] = 1.0
+    patient["noises"][:] = _NOISE
     patient["level"], patient["noise"] = 1.0, _NOISE
     patient["typical"] = 0.0
-    patient["released_at"] = at
 
 
 @jit
