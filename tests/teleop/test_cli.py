@@ -73,7 +73,7 @@ def test_no_secret_is_ever_printed(config: Path, capsys: pytest.CaptureFixture[s
 
 def test_init_makes_what_is_missing_once(config: Path, capsys: pytest.CaptureFixture[str]):
     assert run("keys", "init", "--config", config) == 0
-    assert len(Said(capsys).out.splitlines()) == 5
+    assert len(Said(capsys).out.splitlines()) == 6
     assert run("keys", "init", "--config", config) == 0
     assert Said(capsys).out == "made nothing: all is there\n"
 
