@@ -25,6 +25,10 @@ _ACTS: Final = {
     Cause.ESTOP_PRESSED: ("estop", False),
     Cause.BEDSIDE_ESTOP: ("estop", True),
     Cause.BEDSIDE_RESET: ("reset", True),
+    Cause.LOCAL: ("take", True),
+    Cause.GIVEN_BACK: ("give", True),
+    Cause.RETRACTING: ("retract", True),
+    Cause.RELEASING: ("retract", True),
 }
 _CAUSES: Final = frozenset(Cause)
 _STATES: Final = frozenset(State)
