@@ -97,3 +97,22 @@ def test_without_the_c_library_that_tells_its_word_nothing_is_held(monkeypatch):
     pulse = Pulse(memory, layout)
     assert not tether.hold(pulse.tether)
     assert not PulseReader(memory).is_torn
+
+
+def test_a_thread_may_hold_one_after_the_other_though_nobody_else_keeps_their_memory(tmp_path):
+    program = (
+        "import gc, os, sys\n"
+        "from pathlib import Path\n"
+        "from transport.io import tether\n"
+        "from transport.io.mapping import Mapping\n"
+        "for n in range(20):\n"
+        "    path = Path(sys.argv[1]) / str(n)\n"
+        "    Mapping.create(path, 4096, lambda view: tether.hold(view[:64]))\n"
+        "    path.unlink()\n"
+        "    gc.collect()\n"
+        "print('well')\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program, str(tmp_path)], capture_output=True, text=True, timeout=30
+    )
+    assert (done.returncode, done.stdout) == (0, "well\n"), done.stderr

@@ -19,6 +19,9 @@ from typing import Final
 BYTES: Final = 64  # pthread_mutex_t has 40 to 48, by processor
 _PROCESS_SHARED, _ROBUST = 1, 1
 _LIBC: Final = ctypes.CDLL(None, use_errno=True)
+#: The C library keeps a thread's robust mutexes in a list that runs through them: to hold one more
+#: is to write into the one before. So their memory stays, whoever else has let go of it.
+_held: Final[list[object]] = []
 
 
 def hold(memory: memoryview) -> bool:
@@ -26,7 +29,7 @@ def hold(memory: memoryview) -> bool:
 
     Parameters
     ----------
-    memory : `BYTES` of shared memory, writable, aligned to 8; not unmapped before the end
+    memory : `BYTES` of shared memory, writable, aligned to 8; it stays mapped until the end
     """
     if not _has_glibc():
         return False
@@ -39,6 +42,7 @@ def hold(memory: memoryview) -> bool:
         (_LIBC.pthread_mutex_init, mutex, attributes),
         (_LIBC.pthread_mutex_lock, mutex),
     )
+    _held.append(mutex)
     return all(call(*arguments) == 0 for call, *arguments in calls)
 
 
