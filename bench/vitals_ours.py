@@ -21,6 +21,9 @@ TICK = round(TICK_S * Ecg.RATE_HZ)
 SEARCH_BACK_S = 0.4
 """A beat that was told later than this after its R wave was found by looking back."""
 
+#: Longer than any beat takes to be decided.
+BEYOND_S = 0.6
+
 
 class Found(NamedTuple):
     """What the sensor made of a recording.
@@ -43,9 +46,15 @@ class Found(NamedTuple):
 
 
 def stream(x: NDArray[np.float32], rate_hz: float, tick: int = TICK) -> Found:
-    """Run a recording, (leads, n) mV; what is left at its end is less than a tick."""
+    """Run a recording, (leads, n) mV, and so far beyond its end that its last beat is decided.
+
+    A monitor's signal goes on; a recording's does not, and each beat is decided some 220 ms after
+    it. So the last sample is held for `BEYOND_S`, and what lies beyond the end does not count.
+    """
     sensor, events = Ecg(1, len(x)), Events()
     samples = at_sensors_rate(x, rate_hz)
+    last = samples.shape[1]
+    samples = np.pad(samples, ((0, 0), (0, round(BEYOND_S * Ecg.RATE_HZ))), mode="edge")
     ticks = samples.shape[1] // tick
     rate_bpm, quality = np.empty(ticks), np.empty(ticks)
     parts = []
@@ -56,7 +65,8 @@ def stream(x: NDArray[np.float32], rate_hz: float, tick: int = TICK) -> Found:
         if len(events):
             parts.append(events.drain())
     rows = np.concatenate(parts) if parts else events.drain()
-    rows = np.sort(rows[rows["kind"] == Kind.QRS], order="at", kind="stable")
+    is_beat = (rows["kind"] == Kind.QRS) & (rows["at"] < last)
+    rows = np.sort(rows[is_beat], order="at", kind="stable")
     told = (rows["emitted"] // tick + 1) * tick
     return Found(
         rows["at"] / Ecg.RATE_HZ,
