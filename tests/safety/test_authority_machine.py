@@ -302,7 +302,9 @@ class Machine(RuleBasedStateMachine):
                 assert holders[ROBOT].session == self.robot.session
 
 
-Machine.TestCase.settings = settings(max_examples=150, stateful_step_count=30, deadline=None)
+Machine.TestCase.settings = settings(
+    derandomize=True, max_examples=150, stateful_step_count=30, deadline=None
+)
 TestAuthority = Machine.TestCase
 
 
