@@ -187,8 +187,7 @@ class Authority:
         seat.ask(Asked(holder, request.request, data, now_ns + ANSWER_NS_MAX))
         self._herald.touch(seat, claims=True)
         self._herald.note("request", console, robot)
-        # A hand-over's ceiling is said again: it must not lapse before its grant is there.
-        return [*self._herald.hold(seat, now_ns), Answer(robot, data, waits=True)]
+        return [Answer(robot, data, waits=True)]
 
     def offered(self, console: str, offer: Offer, now_ns: int) -> list[Answer]:
         """Begin a hand-over: the robot holds from here on."""
@@ -260,10 +259,16 @@ class Authority:
             return []
         return self._refused(seat, why, now_ns)
 
-    def stands_by(self, answer: Answer) -> bool:
-        """Tell whether a grant that waited is still meant when it may leave at last."""
+    def due(self, answer: Answer, now_ns: int) -> list[Answer]:
+        """Give what leaves, now that a grant need not wait any longer: nothing if it is not meant.
+
+        A hand-over's ceiling goes before it, on the same line: it may have lapsed meanwhile, or
+        been on a line that broke.
+        """
         seat = self._seats.get(answer.to)
-        return seat is not None and seat.asked is not None and seat.asked.grant == answer.data
+        if seat is None or seat.asked is None or seat.asked.grant != answer.data:
+            return []
+        return [*self._herald.hold(seat, now_ns), answer]
 
     def next_event(self) -> Done | None:
         """Take the oldest event."""

@@ -243,8 +243,8 @@ class Sessiond:
             authority.epoch = max(authority.epoch, epoch)
             answers += authority.not_stored(row, why, now_ns)
         for answer in self._pending.pop(number):
-            if authority.stands_by(answer):
-                self._send(answer)
+            for leaving in authority.due(answer, now_ns):
+                self._send(leaving)
         return answers
 
     def _audit(self, act: str, actor: str, target: str, outcome: str, detail: str = "") -> None:

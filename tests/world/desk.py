@@ -140,7 +140,9 @@ class Desk(Process):
         return Kept(self.authority.epoch, tuple(self._rows.values()))
 
     def _then(self, waiting: list[Answer]) -> Callable[[Kept], None]:
-        return lambda _: self._send(waiting)
+        return lambda _: self._send(
+            [one for answer in waiting for one in self.authority.due(answer, self.now_ns())]
+        )
 
     def _send(self, out: list[Answer]) -> None:
         if self.runs:
