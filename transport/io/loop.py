@@ -131,7 +131,6 @@ class Loop:
         self._tick: Every | None = None
         self.call_soon = self._loop.call_soon
         self.call_from_thread = self._loop.call_soon_threadsafe
-        self.call_from_thread = self._loop.call_soon_threadsafe
 
     def add_reader(self, fd: int, on_readable: Callable[[], None]) -> None:
         """Call `on_readable` whenever `fd` has something to read."""
