@@ -22,7 +22,7 @@ from teleop.node.demo import NODE_TOML
 from teleop.node.rundir import base_path
 from tests.e2e.demo import PATIENCE_S, ROOT, Demo
 
-pytestmark = pytest.mark.timeout(120)  # a machine that is busy takes its time to start a node
+pytestmark = pytest.mark.timeout(240)  # a machine that is busy takes its time to start a node
 
 
 @pytest.fixture

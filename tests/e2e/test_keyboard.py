@@ -21,10 +21,12 @@ from safety.state import Cause, State
 from tests.e2e.demo import PATIENCE_S, ROOT, Demo
 
 pytest.importorskip("mujoco")
-pytestmark = pytest.mark.timeout(240)  # each waits for a node, a console and an arm, 30 s at most
+pytestmark = pytest.mark.timeout(480)  # each waits for a node, a console and an arm
 
 SPACE, RIGHT, CTRL_C = b" ", b"\x1b[C", b"\x03"
 KEYS_HZ = 25
+FOLLOWED = 50  # states in which the arm followed the hand
+PRESS_S = 1.0  # a press takes effect within, and so does letting go
 
 
 class Terminal:
@@ -101,6 +103,29 @@ def terminal(demo):
         terminal.close()
 
 
+def drive(demo, terminal):
+    """Steer until the arm has followed.
+
+    A machine that is short of time lets the keyboard fall silent, and the robot holds, or ends
+    the session. It moves on, as for any person, when the deadman was let go and is pressed anew.
+    """
+    deadline_s = time.monotonic() + 3 * PATIENCE_S
+    pressed_s = time.monotonic()
+
+    def has_followed():
+        return console_gauge(demo, terminal, "error_n") > FOLLOWED
+
+    def rests():
+        return time.monotonic() > pressed_s + PRESS_S and not is_moving(demo)
+
+    while not has_followed():
+        assert time.monotonic() < deadline_s
+        pressed_s = time.monotonic()
+        terminal.type_until([SPACE, RIGHT], lambda: has_followed() or rests())
+        if not has_followed():
+            time.sleep(PRESS_S)
+
+
 def gauge(demo, name):
     return readings.gauge(demo.config.run_dir, "robotd", name)
 
@@ -114,12 +139,8 @@ def console_gauge(demo, terminal, name):
     return readings.gauge(folder, "natived", name) or 0
 
 
-@pytest.mark.xfail(
-    strict=False, reason="open: keys or picture do not come within 30 s on a loaded machine"
-)
 def test_keys_move_the_arm_under_a_picture_and_ctrl_c_gives_all_back(demo, terminal):
-    terminal.type_until([SPACE, RIGHT], lambda: console_gauge(demo, terminal, "error_n") > 200)
-    assert is_moving(demo)
+    drive(demo, terminal)
     terminal.type_until([SPACE], lambda: "▀".encode() in terminal.drawn)
     terminal.type(CTRL_C)
     assert terminal.popen.wait(PATIENCE_S) == 0
@@ -127,7 +148,7 @@ def test_keys_move_the_arm_under_a_picture_and_ctrl_c_gives_all_back(demo, termi
 
 
 def test_a_terminal_that_hangs_holds_the_arm_although_its_commands_go_on(demo, terminal):
-    terminal.type_until([SPACE, RIGHT], lambda: console_gauge(demo, terminal, "error_n") > 50)
+    drive(demo, terminal)
     terminal.popen.send_signal(signal.SIGSTOP)
     deadline_s = time.monotonic() + PATIENCE_S
     while is_moving(demo):

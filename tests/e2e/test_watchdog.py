@@ -22,7 +22,7 @@ from tests.e2e.demo import PATIENCE_S, Demo
 #: No more than what a fault is shown on.
 LIGHT = "[sim]\nmodel = 'point'\n[endoscope]\nrate_hz = 0\n[record]\ntotal_mb = 0\n"
 
-pytestmark = pytest.mark.timeout(120)  # a machine that is busy takes its time to start a node
+pytestmark = pytest.mark.timeout(240)  # a machine that is busy takes its time to start a node
 
 
 @pytest.fixture
