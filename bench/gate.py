@@ -29,7 +29,8 @@ from bench.report import Report, host, now_utc, write
 from bench.rows import Row, numbers
 from safety.gate import Gate, Session, Verdict
 from safety.grant import SessionKeys
-from safety.limits import Limiter, Limits
+from safety.limiter import Limiter
+from safety.limits import Limits
 from safety.messages import DEADMAN, NO_TAG, Command
 from safety.profile import LADDERS, MS, Profile
 from safety.seal import seal

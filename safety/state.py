@@ -68,6 +68,7 @@ class Cause(IntEnum):
     RETRACTING = 40
     RELEASING = 41
     BOUND = 42
+    FOLLOWING_ERROR = 43
 
 
 #: The same for people: what a screen says behind the state's name.
@@ -114,5 +115,6 @@ WORDS: dict[Cause, str] = {
     Cause.GIVEN_BACK: "the team has given it back: release the deadman, clutch, align, press again",
     Cause.RETRACTING: "the team retracts the instrument",
     Cause.RELEASING: "the team opens the jaw",
+    Cause.FOLLOWING_ERROR: "the arm is not where it was told to be",
     Cause.BOUND: "bed and patient were bound at the bedside",
 }

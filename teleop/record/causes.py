@@ -322,6 +322,7 @@ _CHAINS: Final[dict[Cause, tuple[_Explain, ...]]] = {
     Cause.DRIVER_SILENT: _DRIVER,
     Cause.DRIVER_LOST: _DRIVER,
     Cause.DRIVER_FROZEN: _DRIVER,
+    Cause.FOLLOWING_ERROR: _DRIVER,
     Cause.DRIVER_BRAKED: _DRIVER,
     Cause.SELF_LATE: (Chronicle._last_served, *_STREAM),
     Cause.REVOKED: _PERSON,

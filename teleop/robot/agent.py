@@ -183,6 +183,8 @@ class Agent:
             self._end(Cause.DRIVER_BRAKED, now_ns)
         elif self.drive.is_frozen:
             self._permission.apply(now_ns)
+        elif self.drive.is_astray:
+            self._judge_the_arms(now_ns)
 
     def driver_gone(self, now_ns: int) -> None:
         """Note that the driver's connection ended."""
@@ -316,6 +318,16 @@ class Agent:
             self._local.stop(now_ns)
             if self.interlock.state >= State.DEGRADED:
                 self._permission.hold(Cause.SELF_LATE, now_ns)
+
+    def _judge_the_arms(self, now_ns: int) -> None:
+        """Hold one that does not follow, and stop one that does not stand."""
+        cause = Cause.FOLLOWING_ERROR
+        if self._local.moving:
+            self._local.stop(now_ns)
+            self._tell(cause, now_ns)
+        if self.drive.is_displaced(now_ns):
+            self._permission.lower(State.PROTECTIVE_STOP, cause, now_ns)
+        self._permission.apply(now_ns)
 
     def _introduce(self) -> None:
         self._outbox.answer(self.introduction())

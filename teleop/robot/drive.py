@@ -9,6 +9,8 @@ Rules
 4. A driver that brakes by itself under power (its own watchdog, after a pause of this process)
    has ended the session: power comes back with a new epoch, not behind anybody's back.
 5. One that measures the same although its arm is told to move is blind: a hold, until it sees.
+6. An arm that does not follow (blocked, dragged, asked for more than its drives give) is held
+   before there is more to catch up with; one that is elsewhere when it should stand is stopped.
 """
 
 from __future__ import annotations
@@ -58,6 +60,15 @@ class Drive:
     def is_frozen(self) -> bool:
         """Whether the driver repeats one measurement of an arm that is told to move."""
         return any(arm.is_frozen for arm in self._arms)
+
+    @property
+    def is_astray(self) -> bool:
+        """Whether an arm is further from its setpoint than it may be."""
+        return any(arm.is_astray for arm in self._arms)
+
+    def is_displaced(self, now_ns: int) -> bool:
+        """Tell whether an arm that should stand by now is somewhere else."""
+        return any(arm.is_displaced(now_ns) for arm in self._arms)
 
     def measured(self, message: Message, now_ns: int, *, powered: bool) -> bool:
         """Take a measurement; return whether it is the first of a driver that has (re)started."""

@@ -97,6 +97,8 @@ class Permission:
             return State.HOLD, Cause.DRIVER_SILENT
         if drive.is_frozen and ceiling > State.HOLD:
             return State.HOLD, Cause.DRIVER_FROZEN
+        if drive.is_astray and ceiling > State.HOLD:
+            return State.HOLD, Cause.FOLLOWING_ERROR
         if drive.is_braked and ceiling > State.ARMED:
             return State.ARMED, Cause.DRIVER_BRAKED
         return ceiling, cause

@@ -54,6 +54,7 @@ CORE = Plan(
         "safety/deadline.py",
         "safety/supervision.py",
         "safety/limits.py",
+        "safety/limiter.py",
         "safety/fence.py",
         "safety/governor.py",
         "safety/brake.py",

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from safety.clamp import Rule
 from safety.governor import MARK_NS, SPAN_NS, STEP_NS_MAX, WINDOW_NS
-from safety.limits import Limiter, Limits
+from safety.limiter import Limiter
+from safety.limits import Limits
 from safety.rotation import rotation_angle
 from safety.state import Cause
 from tests.safety.hands import MS, START, Honest, arrivals

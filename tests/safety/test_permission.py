@@ -7,7 +7,8 @@ from safety.ceiling import SILENCE_POLICY, Ceilings
 from safety.clamp import WORDS as CLAMP_WORDS
 from safety.clamp import Rule
 from safety.interlock import RAISES, Act, Interlock
-from safety.limits import Limiter, Limits
+from safety.limiter import Limiter
+from safety.limits import Limits
 from safety.state import Cause, State
 from safety.topics import TOPICS
 from tests.safety.hands import MS, START

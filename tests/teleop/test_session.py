@@ -217,6 +217,8 @@ def test_the_standing_is_shown_in_words_and_to_programs(config, store, capsys):
 
 
 def test_without_a_store_or_a_console_a_person_is_told_what_to_do(config, store, capsys):
+    # Consoles are found by their robot: whatever else runs here, this one has none.
+    config.write_text(f"{config.read_text()}[robot]\nname = 'of-this-test-alone'\n")
     assert cli.main(["session", "confirm", "--config", str(config)]) == 2
     assert "`trocar console` starts one" in capsys.readouterr().err
     store.close()

@@ -592,6 +592,15 @@ ROWS: tuple[Row, ...] = (
         "ages are by echo anyway; wall times are marked",
         waits="the monitor of wall clocks",
     ),
+    Row(
+        65,
+        "an arm is blocked, or asked for more than it can",
+        "its distance from its setpoint",
+        "HOLD; PROTECTIVE_STOP if it stays away",
+        (most("behind at HOLD", 6.0, "mm"), most("PROTECTIVE_STOP after HOLD", 310.0)),
+        drives.an_arm_is_blocked,
+        elsewhere="with joints and masses: tests/world/test_standstill.py",
+    ),
 )
 BY_NUMBER = {row.number: row for row in ROWS}
 

@@ -84,3 +84,27 @@ def test_an_arm_whose_gate_has_died_stands_within_150_ms_by_itself(model):
     rest = tip.pose
     story.run(500)
     assert math.dist(rest[:3], tip.pose[:3]) * 1e3 <= REST_MM
+
+
+@pytest.mark.parametrize("pace_m_s", [0.3, 0.45])
+@pytest.mark.parametrize("axis", [0, 1])
+def test_an_arm_that_is_asked_for_more_than_it_can_is_held_before_it_has_much_to_catch_up(
+    axis, pace_m_s
+):
+    """Without that it was 29 mm behind its setpoint, and ran 34 mm after it was told to hold."""
+
+    def script(t_s):
+        at = [0.0, 0.0, 0.0]
+        at[axis] = 0.02 * math.sin(pace_m_s / 0.02 * t_s)
+        return tuple(at)
+
+    story = Story(1, scale=1.0, script=script, ceilings=CEILINGS, model=arm_of("psm"))
+    world, tip = story.world, story.world.simulator.arms[0]
+    behind_mm = 0.0
+    for _ in range(800):
+        story.run(1)
+        if world.state >= State.DEGRADED:
+            told = world.robot.agent.arms[0].setpoint
+            behind_mm = max(behind_mm, math.dist(tip.pose[:3], told[:3]) * 1e3)
+    assert story.why(State.HOLD) == "FOLLOWING_ERROR"
+    assert 4.5 < behind_mm < 6.5
