@@ -106,7 +106,7 @@ class Robotd:
         self._open_doors(settings, runtime, keyring.identity(settings.identity))
         self._links = self._open_links(settings, runtime)
         self._alarm = runtime.loop.alarm(self._time)
-        self._due_ns = 0
+        self._due_ns = self._deadline_ns = 0
         runtime.loop.every(TICK_NS, self._tick)
         self._drain()
         runtime.ready()
@@ -226,9 +226,9 @@ class Robotd:
             self._handle(event)
             event = agent.next_event()
         # Re-armed only when it moves forward: a command every millisecond only pushes it back,
-        # and an alarm that comes too early merely looks and sets itself again.
+        # and an alarm that comes too early merely sets itself again.
         now_ns = clock.now_ns()
-        deadline_ns = agent.next_deadline_ns(now_ns)
+        self._deadline_ns = deadline_ns = agent.next_deadline_ns(now_ns)
         self._taped.drained(sent_ns, out, records, now_ns)
         if deadline_ns < self._due_ns or self._due_ns <= now_ns:
             self._due_ns = deadline_ns
@@ -237,6 +237,10 @@ class Robotd:
     def _time(self) -> None:
         now_ns = self._clock.now_ns()
         self._late.record(max(0, now_ns - self._due_ns))
+        if now_ns < self._deadline_ns:
+            self._due_ns = self._deadline_ns
+            self._alarm.set(self._due_ns)
+            return
         self._due_ns = 0
         # What waits in a socket arrived before this deadline was looked at: hear it first, or a
         # pause of this process would be taken for a silence of the console.
