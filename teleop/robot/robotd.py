@@ -46,6 +46,8 @@ FLIGHT = 1 << 16
 COMMAND_FIELDS = ("t_ns", "arm", "seq", "verdict", "age_ns", "t_called_ns")
 EVENT_FIELDS = ("t_ns", "old", "new", "cause", "epoch")
 TICK_NS = 50 * MS
+#: An alarm that is due so soon is moved on, if the deadline is later.
+NEAR_NS = 2 * MS
 #: What a pass does, in order, for the watchdog.
 STAGES = ("fed", "judged", "sent")
 FED, JUDGED, SENT = range(3)
@@ -225,12 +227,12 @@ class Robotd:
         while event is not None:
             self._handle(event)
             event = agent.next_event()
-        # Re-armed only when it moves forward: a command every millisecond only pushes it back,
-        # and an alarm that comes too early merely sets itself again.
+        # Re-armed when it moves forward, or is near: a command every millisecond pushes it back,
+        # and to be woken too early costs as much as many settings.
         now_ns = clock.now_ns()
         self._deadline_ns = deadline_ns = agent.next_deadline_ns(now_ns)
         self._taped.drained(sent_ns, out, records, now_ns)
-        if deadline_ns < self._due_ns or self._due_ns <= now_ns:
+        if deadline_ns < self._due_ns or self._due_ns <= now_ns + NEAR_NS:
             self._due_ns = deadline_ns
             self._alarm.set(deadline_ns)
 
