@@ -108,5 +108,8 @@ class Ceilings:
 
     def next_deadline_ns(self, now_ns: int) -> int | None:
         """When the next ceiling expires."""
-        expiries = (held.expires_ns for held in self._held.values())
-        return min((t for t in expiries if now_ns < t < _NEVER), default=None)
+        next_ns = _NEVER
+        for held in self._held.values():
+            if now_ns < held.expires_ns < next_ns:
+                next_ns = held.expires_ns
+        return None if next_ns == _NEVER else next_ns

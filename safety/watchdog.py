@@ -43,7 +43,7 @@ MS: Final = 1_000_000
 LOOK_NS: Final = MS // 2
 #: k of n looks that must find a process old before it is fenced (row 58 of the fault matrix).
 CONFIRM: Final = (2, 3)
-#: Stages, pace, memory and flows are looked at so often, in looks.
+#: Stages, pace and flows are looked at so often, in looks; memory in turn, one process a time.
 SLOW_LOOKS: Final = 20
 #: k of n of those that must find stages out of order.
 DISORDER: Final = (6, 8)
@@ -172,7 +172,10 @@ class Look(NamedTuple):
 
 
 class Examined(NamedTuple):
-    """What costs more to look at: of row `row` the counts of its stages and its memory."""
+    """What costs more to look at: of row `row` the counts of its stages, and its memory.
+
+    `resident_bytes` is 0 when it was not looked at this time.
+    """
 
     row: int
     stages: Sequence[int]
@@ -466,7 +469,7 @@ class Watchdog:
             return
         if life.limps(now_ns):
             self._notice(row, life, Fault.LIMPS, 0, now_ns)
-        if life.grows(resident_bytes):
+        if resident_bytes and life.grows(resident_bytes):
             self._notice(row, life, Fault.GROWS, resident_bytes, now_ns)
 
     def _died(self, row: int, pid: int, phase: int, now_ns: int) -> None:

@@ -103,10 +103,12 @@ class Drive:
         """When the driver counts as silent, or must hear a setpoint again."""
         if self.is_silent:
             return _NEVER
-        silence_ns = min(arm.measured_ns or 0 for arm in self._arms) + MEASURE_NS_MAX + 1
-        if not powered:
-            return silence_ns
-        return min(silence_ns, *(arm.servo_ns + _patience_ns(arm) for arm in self._arms))
+        deadline_ns = _NEVER
+        for arm in self._arms:
+            silence_ns = (arm.measured_ns or 0) + MEASURE_NS_MAX + 1
+            servo_ns = arm.servo_ns + _patience_ns(arm) if powered else _NEVER
+            deadline_ns = min(deadline_ns, silence_ns, servo_ns)
+        return deadline_ns
 
     def has_braked(self, now_ns: int) -> bool:
         """Tell whether the driver brakes although it was told to stand under power."""

@@ -46,6 +46,8 @@ FLIGHT = 1 << 16
 COMMAND_FIELDS = ("t_ns", "arm", "seq", "verdict", "age_ns", "t_called_ns")
 EVENT_FIELDS = ("t_ns", "old", "new", "cause", "epoch")
 TICK_NS = 50 * MS
+#: An alarm that is due so soon is moved on, if the deadline is later.
+NEAR_NS = 2 * MS
 #: What a pass does, in order, for the watchdog.
 STAGES = ("fed", "judged", "sent")
 FED, JUDGED, SENT = range(3)
@@ -106,7 +108,7 @@ class Robotd:
         self._open_doors(settings, runtime, keyring.identity(settings.identity))
         self._links = self._open_links(settings, runtime)
         self._alarm = runtime.loop.alarm(self._time)
-        self._due_ns = 0
+        self._due_ns = self._deadline_ns = 0
         runtime.loop.every(TICK_NS, self._tick)
         self._drain()
         runtime.ready()
@@ -225,18 +227,22 @@ class Robotd:
         while event is not None:
             self._handle(event)
             event = agent.next_event()
-        # Re-armed only when it moves forward: a command every millisecond only pushes it back,
-        # and an alarm that comes too early merely looks and sets itself again.
+        # Re-armed when it moves forward, or is near: a command every millisecond pushes it back,
+        # and to be woken too early costs as much as many settings.
         now_ns = clock.now_ns()
-        deadline_ns = agent.next_deadline_ns(now_ns)
+        self._deadline_ns = deadline_ns = agent.next_deadline_ns(now_ns)
         self._taped.drained(sent_ns, out, records, now_ns)
-        if deadline_ns < self._due_ns or self._due_ns <= now_ns:
+        if deadline_ns < self._due_ns or self._due_ns <= now_ns + NEAR_NS:
             self._due_ns = deadline_ns
             self._alarm.set(deadline_ns)
 
     def _time(self) -> None:
         now_ns = self._clock.now_ns()
         self._late.record(max(0, now_ns - self._due_ns))
+        if now_ns < self._deadline_ns:
+            self._due_ns = self._deadline_ns
+            self._alarm.set(self._due_ns)
+            return
         self._due_ns = 0
         # What waits in a socket arrived before this deadline was looked at: hear it first, or a
         # pause of this process would be taken for a silence of the console.

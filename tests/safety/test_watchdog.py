@@ -307,6 +307,15 @@ def test_two_slow_seconds_are_borne():
     assert not room.faults()
 
 
+def test_memory_that_was_not_looked_at_says_nothing():
+    room = Room()
+    for resident in (0, 100 << 20, 0, 163 << 20, 0):
+        examine(room, RELAY, (700, 700, 700), resident)
+    assert not room.faults(), "nor is nothing what it grew from"
+    examine(room, RELAY, (700, 700, 700), 164 << 20)
+    assert room.faults() == [(RELAY, Fault.GROWS)]
+
+
 def test_growth_is_told_at_each_step():
     room = Room()
     for step in range(9):

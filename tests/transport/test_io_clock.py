@@ -38,6 +38,14 @@ def test_the_same_seed_draws_the_same_skew_and_another_one_another():
     assert {s.drift_ppb > 0 for s in drawn} == {True, False}
 
 
+@given(SEEDS)
+def test_a_skewed_clock_says_what_its_skew_says(seed):
+    skew = Skew.draw(seed)
+    before = time.monotonic_ns()
+    now = Clock(skew).now_ns()
+    assert skew.apply(before) <= now <= skew.apply(time.monotonic_ns())
+
+
 def test_a_skewed_clock_runs():
     clock = Clock(Skew(5_000_000_000_000, 200_000))
     before = clock.now_ns()

@@ -2,11 +2,12 @@
 
 import os
 import signal
+import time
 
 import pytest
 
 from transport.io.clock import Clock, Skew
-from transport.io.loop import Loop
+from transport.io.loop import SAFETY_TICK_NS, Loop
 
 MS = 1_000_000
 
@@ -71,6 +72,19 @@ def test_a_period_ticks_and_the_safety_tick_serves_all_who_asked(loop):
     assert not others
     with pytest.raises(ValueError, match="period_ns"):
         loop.every(0, lambda: None)
+
+
+def test_timers_begin_on_one_grid_after_at_least_their_period(loop):
+    raw_ns = time.monotonic_ns
+    points = []
+    for period in (1, 1 * MS, 7 * MS, 50 * MS):
+        before = raw_ns()
+        point = loop.on_grid_ns(period)
+        assert before + period - 1_000 <= point  # drift rounds a nanosecond
+        assert point < raw_ns() + period + SAFETY_TICK_NS
+        points.append(point)
+        time.sleep(0.0007)  # made at different times
+    assert {(point - points[0]) % SAFETY_TICK_NS for point in points} == {0}
 
 
 def test_another_thread_can_wake_it(loop):

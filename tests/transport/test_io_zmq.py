@@ -143,6 +143,29 @@ def test_a_publisher_survives_its_subscribers(world):
     world.run_for(0.02)
 
 
+def test_who_only_listens_hears_all_without_the_safety_tick(world, monkeypatch):
+    context, loop = world.runtime.context, world.runtime.loop
+    swept = []
+    monkeypatch.setattr(loop, "sweep", swept.append)
+    publisher = tune(context.socket(zmq.PUB), DEEP)
+    publisher.bind(f"ipc://{world.folder}/pub")
+    subscriber = tune(context.socket(zmq.SUB), DEEP)
+    subscriber.subscribe(b"")
+    subscriber.connect(f"ipc://{world.folder}/pub")
+    said = world.runtime.keep(Port(loop, publisher, lambda _: None))
+    heard = []
+    ears = world.runtime.keep(Port(loop, subscriber, lambda f: heard.append(f[0].bytes), limit=7))
+    world.until(lambda: said.send(b"") and heard)
+    for number in range(BURST):
+        assert said.send(b"%d" % number)
+    world.until(lambda: heard[-1] == b"%d" % (BURST - 1))
+    assert heard[-BURST:] == [b"%d" % number for number in range(BURST)]
+    monitor = watch(loop, subscriber, lambda _: None)
+    monitor.close()
+    ears.close()
+    assert not swept
+
+
 def test_a_peer_that_floods_and_hangs_up_while_we_stall_does_not_end_us():
     # With ZMTP heartbeats, libzmq 4.3.5 aborts the process here, every time.
     program = (

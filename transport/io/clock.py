@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import random
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -64,11 +65,19 @@ class Clock:
 
     def __init__(self, skew: Skew = Skew.NONE) -> None:
         self.skew = skew
-        self.now_ns = time.monotonic_ns if skew == Skew.NONE else self._skewed_ns
+        self.now_ns = time.monotonic_ns if skew == Skew.NONE else _skewed(skew)
 
     def raw_ns(self, t_ns: int) -> int:
         """Convert a time of this clock to CLOCK_MONOTONIC, as kernel timers want it."""
         return self.skew.undo(t_ns)
 
-    def _skewed_ns(self) -> int:
-        return self.skew.apply(time.monotonic_ns())
+
+def _skewed(skew: Skew) -> Callable[[], int]:
+    """Make a clock that runs as `skew` says, in one call: the hot path reads it many times."""
+    monotonic_ns, offset_ns, drift_ppb = time.monotonic_ns, skew.offset_ns, skew.drift_ppb
+
+    def now_ns() -> int:
+        raw_ns = monotonic_ns()
+        return offset_ns + raw_ns + raw_ns * drift_ppb // _BILLION
+
+    return now_ns

@@ -23,7 +23,9 @@ import uvloop
 
 from transport.io.clock import Clock
 
-SAFETY_TICK_NS = 2_000_000  # how long a lost edge of a ZMQ descriptor can stay unseen
+#: How long a lost edge of a ZMQ descriptor can stay unseen: a beat (transport.telemetry.pulse), so
+#: that looking wakes nobody; and less than any ladder's first rung.
+SAFETY_TICK_NS = 4_000_000
 
 _CLOCK_MONOTONIC = 1
 _TFD_FLAGS = os.O_NONBLOCK | os.O_CLOEXEC
@@ -31,14 +33,8 @@ _TFD_TIMER_ABSTIME = 1
 _BILLION = 1_000_000_000
 
 
-class _Timespec(ctypes.Structure):
-    _fields_ = (("tv_sec", ctypes.c_long), ("tv_nsec", ctypes.c_long))
-
-
-class _Itimerspec(ctypes.Structure):
-    _fields_ = (("it_interval", _Timespec), ("it_value", _Timespec))
-
-
+#: struct itimerspec: seconds and nanoseconds of the interval, then of the value.
+_Itimerspec = ctypes.c_long * 4
 # os.timerfd_create comes with Python 3.13; until then the C library is asked directly.
 _LIBC = ctypes.CDLL(None, use_errno=True)
 
@@ -62,12 +58,9 @@ class Alarm:
 
     def set(self, at_ns: int | None) -> None:
         """Fire at `at_ns` of the process's clock, or never when it is None."""
-        value = self._spec.it_value
-        if at_ns is None:
-            value.tv_sec = value.tv_nsec = 0
-        else:
-            # An absolute time of zero would disarm the timer instead of firing it.
-            value.tv_sec, value.tv_nsec = divmod(max(self._clock.raw_ns(at_ns), 1), _BILLION)
+        # An absolute time of zero would disarm the timer instead of firing it.
+        raw_ns = 0 if at_ns is None else max(self._clock.raw_ns(at_ns), 1)
+        self._spec[2], self._spec[3] = divmod(raw_ns, _BILLION)
         _settime(self._fd, _TFD_TIMER_ABSTIME, self._pointer)
 
     def close(self) -> None:
@@ -83,7 +76,10 @@ class Alarm:
 
 
 class Every:
-    """A periodic timer. Periods that were missed while the loop was busy give one call."""
+    """A periodic timer. Periods that were missed while the loop was busy give one call.
+
+    It begins on the loop's grid: timers that fall together wake the process once, not each.
+    """
 
     __slots__ = ("_fd", "_loop", "_on_tick")
 
@@ -93,8 +89,9 @@ class Every:
         self._loop = loop
         self._on_tick = on_tick
         self._fd = _timerfd()
-        period = _Timespec(*divmod(period_ns, _BILLION))
-        _settime(self._fd, 0, ctypes.byref(_Itimerspec(period, period)))
+        first_ns = loop.on_grid_ns(period_ns)
+        spec = _Itimerspec(*divmod(period_ns, _BILLION), *divmod(first_ns, _BILLION))
+        _settime(self._fd, _TFD_TIMER_ABSTIME, ctypes.byref(spec))
         loop.add_reader(self._fd, self._fired)
 
     def close(self) -> None:
@@ -129,6 +126,7 @@ class Loop:
         self._sweeps: list[Callable[[], None]] = []
         self._tasks: set[asyncio.Task[None]] = set()  # the loop itself holds them weakly
         self._tick: Every | None = None
+        self._born_ns = clock.raw_ns(clock.now_ns())
         self.call_soon = self._loop.call_soon
         self.call_from_thread = self._loop.call_soon_threadsafe
 
@@ -145,8 +143,17 @@ class Loop:
         return Alarm(self, self.clock, on_alarm)
 
     def every(self, period_ns: int, on_tick: Callable[[], None]) -> Every:
-        """Call `on_tick` every `period_ns`, first after one period."""
+        """Call `on_tick` every `period_ns`, first after one period, or a little more."""
         return Every(self, period_ns, on_tick)
+
+    def on_grid_ns(self, after_ns: int) -> int:
+        """Return the first point of the grid after so long, on CLOCK_MONOTONIC.
+
+        The grid begins with the loop: its periodic timers fall together, those of two processes
+        need not.
+        """
+        then_ns = self.clock.raw_ns(self.clock.now_ns()) + after_ns
+        return then_ns + (self._born_ns - then_ns) % SAFETY_TICK_NS
 
     def spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         """Begin what waits for more than one thing; an error in it ends the process."""

@@ -23,6 +23,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from transport.io.loop import Alarm, Loop
+from transport.io.udp import is_waiting
 
 MESSAGE_BYTES_MAX = 4096
 PASS_MAX = 64
@@ -95,7 +96,8 @@ class Channel:
 
     def poll(self) -> None:
         """Take what waits now, without waiting for the loop to come round."""
-        if self._socket.fileno() < 0:
+        fd = self._socket.fileno()
+        if fd < 0:
             return
         taken = 0
         for _ in range(PASS_MAX):
@@ -116,6 +118,8 @@ class Channel:
             self._on_message(data)
             if self._socket.fileno() < 0:
                 return  # closed by whom we called
+            if not is_waiting(fd):
+                break
         self.received += taken
         if taken:
             self._on_drained()

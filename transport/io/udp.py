@@ -21,9 +21,9 @@ _SIZE = array("i", [0])
 
 
 def is_waiting(fd: int) -> bool:
-    """Tell whether another datagram waits: cheaper than a read that ends in an exception.
+    """Tell whether another message waits: cheaper than a read that ends in an exception.
 
-    An empty datagram looks like none; the loop calls again for it, so nothing stays behind.
+    An empty one, or the end, looks like none; the loop calls again for it: nothing stays behind.
     """
     fcntl.ioctl(fd, termios.FIONREAD, _SIZE, True)
     return _SIZE[0] > 0

@@ -5,7 +5,7 @@ Rules
 - Plain sockets, their descriptor in `Loop.add_reader`. Futures cost 0.14 ms a round trip.
 - The descriptor is edge-triggered. One wake-up may stand for 300 messages, and a send may
   swallow the edge of a message that came meanwhile (499 of 500 were not seen, measured). So a
-  pump drains until empty, every send looks again, and a 2 ms tick looks once more.
+  pump drains until empty, every send looks again, and a tick looks once more at sockets that send.
 - A pump takes at most `limit` messages before the others have their turn. Of a message with too
   many parts the rest is thrown away under the same limit: 50,000 of them at once stood in the
   way of everything else for long enough to hold the robot (measured).
@@ -47,6 +47,7 @@ _SENDMORE = _NOBLOCK | int(zmq.SNDMORE)
 _POLLIN = int(zmq.POLLIN)
 _EVENTS = zmq.EVENTS
 _MUTE = (zmq.PUB, zmq.PUSH)  # sockets that nothing can be read from
+_ALL_EARS = (zmq.PAIR, zmq.SUB, zmq.PULL)  # ours send nothing: no edge of theirs is swallowed
 _EVENT = struct.Struct("=hi")
 
 Socket = zmq.Socket[bytes]
@@ -176,7 +177,8 @@ class Port:
             loop.add_reader(self._fd, self.poll)
             return
         loop.add_reader(self._fd, self.pump)
-        loop.sweep(self.poll)
+        if socket.type not in _ALL_EARS:
+            loop.sweep(self.poll)
         loop.call_soon(self.poll)  # what came before we watched has no edge left
 
     def poll(self) -> None:
