@@ -28,14 +28,13 @@ from numpy.typing import NDArray
 from monitor.vitals.ecg import pacer
 from monitor.vitals.ecg.fusion import (
     best_lead,
-    fuse,
     is_t_wave,
     is_visible,
     low_band,
     resemble,
     weigh_again,
 )
-from monitor.vitals.ecg.level import is_heard, median, peak_of, pitch_of, release, settle
+from monitor.vitals.ecg.level import median, peak_of, pitch_of, release, settle
 from monitor.vitals.ecg.morphology import (
     find_r,
     knows,
@@ -63,20 +62,14 @@ _SHARE: Final = 0.125
 
 
 @jit
-def decide(
-    patient: Any,
-    leads: Any,
-    who: int,
-    at: int,
-    rules: Rules,
-    rows: NDArray[Any],
-    tally: NDArray[np.int64],
-) -> None:
-    """Look at the fused signal of sample `at`, and append the beat that it confirms, if any."""
-    f = fuse(leads, at, rules.cap)
+def look(patient: Any, at: int, f: float, rules: Rules) -> bool:
+    """Follow the fused signal, whose value at sample `at` is `f`; tell whether there is a decision.
+
+    This is all that most samples need.
+    """
     if f < 0.0:
         _see_nothing(patient, at)
-        return
+        return False
     if not patient["active"]:
         _begin(patient, at)
     patient["sighted_at"] = at
@@ -85,19 +78,49 @@ def decide(
         patient["peak"], patient["peak_at"] = f, at
     elif f > patient["peak"]:
         patient["peak"], patient["peak_at"] = f, at
-    elif at - patient["peak_at"] >= rules.confirm:
+    patient["last"] = f
+    return (
+        _is_peak(patient, at, rules)
+        or _is_pause(patient, at, rules)
+        or at - max(patient["beat_at"], patient["released_at"]) >= _RELEASE
+    )
+
+
+@jit
+def decide(
+    patient: Any,
+    leads: Any,
+    who: int,
+    at: int,
+    f: float,
+    rules: Rules,
+    rows: NDArray[Any],
+    tally: NDArray[np.int64],
+) -> None:
+    """Decide what there is at sample `at`, and append the beat that it confirms, if any."""
+    if _is_peak(patient, at, rules):
         _judge(patient, leads, who, at, rules, rows, tally)
         patient["falling"] = True
         patient["peak"], patient["peak_at"] = f, at
-    patient["last"] = f
-    pause = at - patient["beat_at"]
-    if pause > rules.search * patient["usual"] + rules.confirm and patient["spare"] > 0.0:
+    if _is_pause(patient, at, rules):
         half = rules.search_threshold * _threshold(patient, rules)
         if patient["spare"] > half or patient["spare_wide"] > 1.0:
             _find(patient, leads, who, at, rules, rows, tally)
         patient["spare"] = patient["spare_wide"] = 0.0
     if at - max(patient["beat_at"], patient["released_at"]) >= _RELEASE:
         _release(patient, leads, at, rules)
+
+
+@jit
+def _is_peak(patient: Any, at: int, rules: Rules) -> bool:
+    return bool(not patient["falling"] and at - patient["peak_at"] >= rules.confirm)
+
+
+@jit
+def _is_pause(patient: Any, at: int, rules: Rules) -> bool:
+    """Tell whether a pause is so long that what was refused in it is looked at again."""
+    pause = at - patient["beat_at"]
+    return bool(patient["spare"] > 0.0 and pause > rules.search * patient["usual"] + rules.confirm)
 
 
 @jit
@@ -127,7 +150,7 @@ def _begin(patient: Any, at: int) -> None:
 def _release(patient: Any, leads: Any, at: int, rules: Rules) -> None:
     for i in range(leads.shape[0]):
         lead = leads[i]
-        if is_heard(lead):
+        if lead["heard"]:
             release(lead, rules.weight_power)
     _relevel(patient)
     patient["released_at"] = at
@@ -173,7 +196,7 @@ def _judge(
     is_late = since > patient["usual"]
     if can_count and (peak > _threshold(patient, rules) or (is_late and low > 1.0)):
         for i in range(leads.shape[0]):
-            if is_heard(leads[i]):
+            if leads[i]["heard"]:
                 remember(leads[i], find_r(leads[i], peak_at), rules.alike)
     patient["noises"][patient["filled_noise"] & (BEATS - 1)] = peak
     patient["filled_noise"] += 1
@@ -219,7 +242,7 @@ def _accept(
     interval = _note(patient, peak, peak_at, r_at)
     believed = 0.0
     for i in range(leads.shape[0]):
-        if is_heard(leads[i]):
+        if leads[i]["heard"]:
             _learn(leads[i], at, peak_at, rules)
             believed = max(believed, leads[i]["agreement"])
     patient["typical"] += _SHARE * (max(0.0, like) - patient["typical"])
