@@ -76,11 +76,11 @@ def resemble(leads: Any, peak_at: int) -> float:
 
 
 @jit
-def is_t_wave(leads: Any, at: int, peak_at: int, since: int, rules: Rules) -> bool:
+def is_t_wave(leads: Any, at: int, peak_at: int, since: int, until: int, rules: Rules) -> bool:
     """Tell whether a peak, so long after the last beat, is a T wave: gentler than that beat.
 
-    Gentle is less than half as steep, or as much of a lower pitch (`t_sharp`): a T wave of 1.2 mV
-    can be as steep as its QRS of 1 mV, but not as short.
+    Gentle is less than half as steep, or as much of a lower pitch (`t_pitch`): a T wave of 1.2 mV
+    can be as steep as its QRS of 1 mV, but not as short. None comes later than `until`.
     """
     steep = pitch = weights = 0.0
     for i in range(leads.shape[0]):
@@ -90,7 +90,7 @@ def is_t_wave(leads: Any, at: int, peak_at: int, since: int, rules: Rules) -> bo
             steep += weight * steepest(lead, at, peak_at) / lead["slope"]
             pitch += weight * pitch_of(lead, at, peak_at) / lead["pitch"]
             weights += weight
-    if weights <= 0.0 or since >= rules.t_wave:
+    if weights <= 0.0 or since >= until:
         return False
     is_low = since < rules.t_soon and pitch < rules.t_pitch * weights
     return is_low or steep < rules.t_slope * weights

@@ -140,3 +140,5 @@ def _forget(lead: Any) -> None:
     lead["quiet"][:] = 0.0
     lead["shape"][:] = 0.0
     lead["seen"][:] = 0
+    lead["breadth"][:] = 0.0
+    lead["met_at"][:] = 0

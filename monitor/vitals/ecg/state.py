@@ -65,6 +65,8 @@ LEAD: Final = np.dtype(
         ("noises", np.float32, (BANDS, BEATS)),
         ("shape", np.float32, (SHAPES, POINTS)),
         ("seen", np.int32, (SHAPES,)),  # how often, forgetting
+        ("breadth", np.float32, (SHAPES,)),  # of their QRS, samples
+        ("met_at", np.int64, (SHAPES,)),  # when last
     ],
     align=True,
 )
@@ -81,6 +83,7 @@ PATIENT: Final = np.dtype(
         ("peak_at", np.int64),
         ("beat_at", np.int64),  # peak of the fused signal at the last beat
         ("r_at", np.int64),
+        ("before", np.float64),  # interval before that beat, of peaks, samples; 0: none
         ("level", np.float64),
         ("noise", np.float64),
         ("usual", np.float64),  # R-R interval, median, samples
