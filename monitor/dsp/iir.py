@@ -56,3 +56,10 @@ def advance(section: Section, memory: NDArray[np.float64], at: int, x: float) ->
     memory[at] = section.b1 * x - section.a1 * y + memory[at + 1]
     memory[at + 1] = section.b2 * x - section.a2 * y
     return y
+
+
+@jit
+def stepped(section: Section, m: float, n: float, x: float) -> tuple[float, float, float]:
+    """Run one section by one sample, as `advance` does; give what comes out and both memories."""
+    y = float(section.b0 * x + m)
+    return y, section.b1 * x - section.a1 * y + n, section.b2 * x - section.a2 * y

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from monitor.dsp.iir import advance, highpass, lowpass
+from monitor.dsp.iir import highpass, lowpass, stepped
 from monitor.vitals.ecg.rules import RATE_HZ
 from monitor.vitals.ecg.state import ENVELOPE, HISTORY, MEAN, NARROW, SHARP, SMOOTH, WIDE
 from transport.kernel.jit import jit
@@ -29,45 +29,75 @@ _FORGET: Final = 1.0 / (4 * RATE_HZ)
 
 
 @jit
-def filter_lead(lead: Any, at: int, v: float) -> None:
-    """Take sample number `at` of a lead, mV, and write clean signal and envelopes of that number.
+def filter_lead(lead: Any, at: int, v: Any, first: int, end: int) -> None:
+    """Take samples `v[first:end]` of a lead, mV, the first of them number `at`.
 
-    The moving means are 128 ms wide (Hamilton 80, Elgendi 97, Pan & Tompkins 150).
+    Clean signal and envelopes are written under the same numbers. The moving means are 128 ms wide
+    (Hamilton 80, Elgendi 97, Pan & Tompkins 150). State is kept in locals meanwhile: a record's
+    fields would be written and read again for every sample.
     """
-    memory = lead["memory"]
-    narrow = advance(_NARROW_LOW, memory, 2, advance(_NARROW_HIGH, memory, 0, v))
-    wide = advance(_WIDE_LOW, memory, 6, advance(_WIDE_HIGH, memory, 4, v))
-    sharp = advance(_SHARP_LOW, memory, 10, advance(_SHARP_HIGH, memory, 8, v))
-    _rectify(lead, NARROW, at, narrow)
-    _rectify(lead, WIDE, at, wide)
-    _rectify(lead, SHARP, at, sharp)
-    _smooth(lead, at, advance(_BASE, memory, 12, v))
+    memory, total = lead["memory"], lead["sum"]
+    ring, envelope = lead["rectified"], lead["envelope"]
+    n0, n1, n2, n3 = memory[0], memory[1], memory[2], memory[3]
+    w0, w1, w2, w3 = memory[4], memory[5], memory[6], memory[7]
+    s0, s1, s2, s3 = memory[8], memory[9], memory[10], memory[11]
+    b0, b1 = memory[12], memory[13]
+    narrow_sum, wide_sum, sharp_sum = total[NARROW], total[WIDE], total[SHARP]
+    for k in range(first, end):
+        x = v[k]
+        narrow, n0, n1 = stepped(_NARROW_HIGH, n0, n1, x)
+        narrow, n2, n3 = stepped(_NARROW_LOW, n2, n3, narrow)
+        wide, w0, w1 = stepped(_WIDE_HIGH, w0, w1, x)
+        wide, w2, w3 = stepped(_WIDE_LOW, w2, w3, wide)
+        sharp, s0, s1 = stepped(_SHARP_HIGH, s0, s1, x)
+        sharp, s2, s3 = stepped(_SHARP_LOW, s2, s3, sharp)
+        v[k], b0, b1 = stepped(_BASE, b0, b1, x)
+        old, new = ring[at & (MEAN - 1)], envelope[at & (ENVELOPE - 1)]
+        narrow_sum = _slide(narrow_sum, old, NARROW, narrow)
+        wide_sum = _slide(wide_sum, old, WIDE, wide)
+        sharp_sum = _slide(sharp_sum, old, SHARP, sharp)
+        new[NARROW] = max(0.0, narrow_sum) * (1.0 / MEAN)
+        new[WIDE] = max(0.0, wide_sum) * (1.0 / MEAN)
+        new[SHARP] = max(0.0, sharp_sum) * (1.0 / MEAN)
+        at += 1
+    memory[0], memory[1], memory[2], memory[3] = n0, n1, n2, n3
+    memory[4], memory[5], memory[6], memory[7] = w0, w1, w2, w3
+    memory[8], memory[9], memory[10], memory[11] = s0, s1, s2, s3
+    memory[12], memory[13] = b0, b1
+    total[NARROW], total[WIDE], total[SHARP] = narrow_sum, wide_sum, sharp_sum
+    _smooth(lead, at - (end - first), v, first, end)
 
 
 @jit
-def _rectify(lead: Any, band: int, at: int, y: float) -> None:
-    ring = lead["rectified"]
-    slot = at & (MEAN - 1)
-    old = float(ring[slot, band])
-    ring[slot, band] = abs(y)
-    total = lead["sum"][band] + float(ring[slot, band]) - old
-    lead["sum"][band] = total
-    lead["envelope"][at & (ENVELOPE - 1), band] = max(0.0, total) * (1.0 / MEAN)
+def _slide(total: float, ring: Any, band: int, y: float) -> float:
+    """Put the magnitude of a sample into a moving sum, in place of the oldest."""
+    old = float(ring[band])
+    ring[band] = abs(y)
+    return total + float(ring[band]) - old
 
 
 @jit
-def _smooth(lead: Any, at: int, v: float) -> None:
+def _smooth(lead: Any, at: int, v: Any, first: int, end: int) -> None:
     """Write the mean of five samples, 20 ms: mains of 50 Hz fall out, of 60 Hz to a sixth."""
-    ring = lead["smooth"]
-    ring[at & (SMOOTH - 1)] = v
-    total = 0.0
-    for k in range(5):
-        total += ring[(at - k) & (SMOOTH - 1)]
-    clean = 0.2 * total
-    lead["clean"][at & (HISTORY - 1)] = clean
-    square = clean * clean
-    rest = ring[(at - 2) & (SMOOTH - 1)] - clean
-    moments = lead["moments"]
-    moments[0] += _FORGET * (square - moments[0])
-    moments[1] += _FORGET * (square * square - moments[1])
-    moments[2] += _FORGET * (rest * rest - moments[2])
+    ring, clean, moments = lead["smooth"], lead["clean"], lead["moments"]
+    second, fourth, other = moments[0], moments[1], moments[2]
+    last = SMOOTH - 1
+    d, c, b, a = (
+        ring[(at - 4) & last],
+        ring[(at - 3) & last],
+        ring[(at - 2) & last],
+        ring[(at - 1) & last],
+    )
+    for k in range(first, end):
+        x = v[k]
+        ring[at & last] = x
+        mean = 0.2 * (x + a + b + c + d)
+        clean[at & (HISTORY - 1)] = mean
+        square = mean * mean
+        rest = b - mean
+        second += _FORGET * (square - second)
+        fourth += _FORGET * (square * square - fourth)
+        other += _FORGET * (rest * rest - other)
+        d, c, b, a = c, b, a, x
+        at += 1
+    moments[0], moments[1], moments[2] = second, fourth, other

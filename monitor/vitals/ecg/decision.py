@@ -28,55 +28,37 @@ from numpy.typing import NDArray
 from monitor.vitals.ecg import pacer
 from monitor.vitals.ecg.fusion import (
     best_lead,
-    fuse,
     is_t_wave,
     is_visible,
     low_band,
     resemble,
     weigh_again,
 )
-from monitor.vitals.ecg.level import is_heard, median, peak_of, pitch_of, release, settle
-from monitor.vitals.ecg.morphology import (
-    find_r,
-    knows,
-    likeness,
-    remember,
-    steepest,
-    width,
-)
-from monitor.vitals.ecg.quality import agree
-from monitor.vitals.ecg.rate import count
+from monitor.vitals.ecg.learning import learn_from, note, outdo, release_all, relevel
+from monitor.vitals.ecg.level import median
+from monitor.vitals.ecg.morphology import find_r, knows, likeness, meet, width
 from monitor.vitals.ecg.rules import RATE_HZ, Rules
-from monitor.vitals.ecg.state import BANDS, BEATS, HISTORY, NARROW, WIDE
+from monitor.vitals.ecg.state import BANDS, BEATS, HISTORY
 from monitor.vitals.events import Kind, Label, append
 from transport.kernel.jit import jit
 
 _QRS: Final = int(Kind.QRS)
 _UNKNOWN, _NORMAL, _SUPRAVENTRICULAR, _VENTRICULAR, _PACED = map(int, Label)
-#: Levels, of the fused signal, before the first beat.
-_NOISE: Final = 0.2
 _RELEASE: Final = 4 * RATE_HZ
-_RR_MAX: Final = 3 * RATE_HZ  # a longer interval says nothing of the usual one
 #: A paced QRS has its largest deflection within 240 ms of its spike.
 _PACED_WITHIN: Final = 60
 _SHARE: Final = 0.125
 
 
 @jit
-def decide(
-    patient: Any,
-    leads: Any,
-    who: int,
-    at: int,
-    rules: Rules,
-    rows: NDArray[Any],
-    tally: NDArray[np.int64],
-) -> None:
-    """Look at the fused signal of sample `at`, and append the beat that it confirms, if any."""
-    f = fuse(leads, at, rules.cap)
+def look(patient: Any, at: int, f: float, rules: Rules) -> bool:
+    """Follow the fused signal, whose value at sample `at` is `f`; tell whether there is a decision.
+
+    This is all that most samples need.
+    """
     if f < 0.0:
         _see_nothing(patient, at)
-        return
+        return False
     if not patient["active"]:
         _begin(patient, at)
     patient["sighted_at"] = at
@@ -85,19 +67,49 @@ def decide(
         patient["peak"], patient["peak_at"] = f, at
     elif f > patient["peak"]:
         patient["peak"], patient["peak_at"] = f, at
-    elif at - patient["peak_at"] >= rules.confirm:
+    patient["last"] = f
+    return (
+        _is_peak(patient, at, rules)
+        or _is_pause(patient, at, rules)
+        or at - max(patient["beat_at"], patient["released_at"]) >= _RELEASE
+    )
+
+
+@jit
+def decide(
+    patient: Any,
+    leads: Any,
+    who: int,
+    at: int,
+    f: float,
+    rules: Rules,
+    rows: NDArray[Any],
+    tally: NDArray[np.int64],
+) -> None:
+    """Decide what there is at sample `at`, and append the beat that it confirms, if any."""
+    if _is_peak(patient, at, rules):
         _judge(patient, leads, who, at, rules, rows, tally)
         patient["falling"] = True
         patient["peak"], patient["peak_at"] = f, at
-    patient["last"] = f
-    pause = at - patient["beat_at"]
-    if pause > rules.search * patient["usual"] + rules.confirm and patient["spare"] > 0.0:
+    if _is_pause(patient, at, rules):
         half = rules.search_threshold * _threshold(patient, rules)
         if patient["spare"] > half or patient["spare_wide"] > 1.0:
             _find(patient, leads, who, at, rules, rows, tally)
         patient["spare"] = patient["spare_wide"] = 0.0
     if at - max(patient["beat_at"], patient["released_at"]) >= _RELEASE:
-        _release(patient, leads, at, rules)
+        release_all(patient, leads, at, rules)
+
+
+@jit
+def _is_peak(patient: Any, at: int, rules: Rules) -> bool:
+    return bool(not patient["falling"] and at - patient["peak_at"] >= rules.confirm)
+
+
+@jit
+def _is_pause(patient: Any, at: int, rules: Rules) -> bool:
+    """Tell whether a pause is so long that what was refused in it is looked at again."""
+    pause = at - patient["beat_at"]
+    return bool(patient["spare"] > 0.0 and pause > rules.search * patient["usual"] + rules.confirm)
 
 
 @jit
@@ -112,7 +124,7 @@ def _see_nothing(patient: Any, at: int) -> None:
 
 @jit
 def _begin(patient: Any, at: int) -> None:
-    _relevel(patient)
+    relevel(patient)
     patient["rr"][:] = RATE_HZ
     patient["usual"] = RATE_HZ
     patient["beat_at"] = patient["r_at"] = patient["released_at"] = at
@@ -121,25 +133,6 @@ def _begin(patient: Any, at: int) -> None:
     patient["blind"] = True
     patient["falling"] = True
     patient["active"] = True
-
-
-@jit
-def _release(patient: Any, leads: Any, at: int, rules: Rules) -> None:
-    for i in range(leads.shape[0]):
-        lead = leads[i]
-        if is_heard(lead):
-            release(lead, rules.weight_power)
-    _relevel(patient)
-    patient["released_at"] = at
-
-
-@jit
-def _relevel(patient: Any) -> None:
-    """Let the fused signal begin anew: beats are 1 by construction, none is typical yet."""
-    patient["beats"][:] = 1.0
-    patient["noises"][:] = _NOISE
-    patient["level"], patient["noise"] = 1.0, _NOISE
-    patient["typical"] = 0.0
 
 
 @jit
@@ -161,27 +154,36 @@ def _judge(
     peak_at = patient["peak_at"]
     since = peak_at - patient["beat_at"]
     if since < rules.refractory:
+        outdo(patient, leads, at, rules)
         return
     peak = weigh_again(leads, at, peak_at, patient["peak"], rules)
     like = resemble(leads, peak_at)
     low = low_band(leads, at, peak_at, rules.threshold)
     is_beat = peak > _needed(patient, like, since, rules) or (like > rules.alike and low > 1.0)
     can_count = is_visible(leads, at, peak_at)
-    if is_beat and can_count and not is_t_wave(leads, at, peak_at, since, rules):
+    until = _t_wave_until(patient, rules)
+    if is_beat and can_count and not is_t_wave(leads, at, peak_at, since, until, rules):
         _accept(patient, leads, who, at, peak, like, rules, rows, tally)
         return
     is_late = since > patient["usual"]
     if can_count and (peak > _threshold(patient, rules) or (is_late and low > 1.0)):
         for i in range(leads.shape[0]):
-            if is_heard(leads[i]):
-                remember(leads[i], find_r(leads[i], peak_at), rules.alike)
+            if leads[i]["heard"]:
+                meet(leads[i], at, peak_at, rules.alike)
     patient["noises"][patient["filled_noise"] & (BEATS - 1)] = peak
     patient["filled_noise"] += 1
     patient["noise"] = median(patient["noises"], BEATS)
-    if peak > patient["spare"] and since >= rules.t_wave and can_count:
+    if peak > patient["spare"] and since >= until and can_count:
         patient["spare"], patient["spare_at"] = peak, peak_at
         patient["spare_wide"] = low
         patient["spare_r"] = find_r(leads[best_lead(leads)], peak_at)
+
+
+@jit
+def _t_wave_until(patient: Any, rules: Rules) -> int:
+    """Say until when after the last beat there may be its T wave: later after a long interval."""
+    later = math.sqrt(patient["before"] / rules.t_late) if patient["before"] > 0.0 else math.inf
+    return int(rules.t_wave * min(max(1.0, later), rules.t_late_max))
 
 
 @jit
@@ -216,11 +218,11 @@ def _accept(
     wide = width(lead, at, r_at)
     label = _label(patient, leads, lead, r_at, wide, rules)
     height = abs(float(lead["clean"][r_at & (HISTORY - 1)]))
-    interval = _note(patient, peak, peak_at, r_at)
+    interval = note(patient, peak, peak_at, r_at)
     believed = 0.0
     for i in range(leads.shape[0]):
-        if is_heard(leads[i]):
-            _learn(leads[i], at, peak_at, rules)
+        if leads[i]["heard"]:
+            learn_from(leads[i], at, peak_at, rules)
             believed = max(believed, leads[i]["agreement"])
     patient["typical"] += _SHARE * (max(0.0, like) - patient["typical"])
     r_at -= pacer.DELAY
@@ -239,51 +241,12 @@ def _find(
 ) -> None:
     """Take the best refused peak of a long pause as a beat."""
     r_at = patient["spare_r"]
-    interval = _note(patient, patient["spare"], patient["spare_at"], r_at)
+    interval = note(patient, patient["spare"], patient["spare_at"], r_at)
     for i in range(leads.shape[0]):
         for band in range(BANDS):
             leads[i]["quiet"][band] = 0.0
     r_at -= pacer.DELAY
     append(rows, tally, who, _QRS, r_at, at, interval, math.nan, math.nan, 0.0, _UNKNOWN)
-
-
-@jit
-def _note(patient: Any, peak: float, peak_at: int, r_at: int) -> float:
-    """Keep level and interval of a beat; return the interval in s, NaN where it is none."""
-    patient["beats"][patient["filled"] & (BEATS - 1)] = peak
-    patient["filled"] += 1
-    patient["level"] = median(patient["beats"], BEATS)
-    rr = peak_at - patient["beat_at"]
-    interval = math.nan
-    if not patient["blind"]:
-        interval = (r_at - patient["r_at"]) / RATE_HZ
-        count(patient, float(max(1, r_at - patient["r_at"])))
-        if rr < _RR_MAX:
-            patient["rr"][patient["filled_rr"] & (BEATS - 1)] = rr
-            patient["filled_rr"] += 1
-            patient["usual"] = median(patient["rr"], BEATS)
-    patient["blind"] = False
-    patient["beat_at"], patient["r_at"] = peak_at, r_at
-    patient["spare"] = 0.0
-    return interval
-
-
-@jit
-def _learn(lead: Any, at: int, peak_at: int, rules: Rules) -> None:
-    """Bring one lead's levels, shapes, slope and agreement up to a beat."""
-    slot = lead["filled"] & (BEATS - 1)
-    lead["filled"] += 1
-    narrow = peak_of(lead, NARROW, at, peak_at) * lead["gain"][NARROW]
-    wide = peak_of(lead, WIDE, at, peak_at) * lead["gain"][WIDE]
-    agree(lead, narrow, wide, rules.threshold)
-    for band in range(BANDS):
-        lead["beats"][band, slot] = peak_of(lead, band, at, peak_at)
-        lead["noises"][band, slot] = lead["quiet"][band]
-        lead["quiet"][band] = 0.0
-        settle(lead, band, rules.weight_power)
-    remember(lead, find_r(lead, peak_at), rules.alike)
-    lead["slope"] = steepest(lead, at, peak_at)
-    lead["pitch"] = max(1e-6, pitch_of(lead, at, peak_at))
 
 
 @jit

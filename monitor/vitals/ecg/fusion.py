@@ -13,10 +13,10 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from monitor.vitals.ecg.level import distrust, is_heard, peak_of, pitch_of, trust
+from monitor.vitals.ecg.level import distrust, peak_of, pitch_of, trust
 from monitor.vitals.ecg.morphology import find_r, height_of, knows, resemblance, steepest
 from monitor.vitals.ecg.rules import Rules
-from monitor.vitals.ecg.state import BANDS, ENVELOPE, WIDE
+from monitor.vitals.ecg.state import BANDS, ENVELOPE, NARROW, SHARP, WIDE
 from transport.kernel.jit import jit
 
 #: What is less tall is not counted as a QRS; AAMI EC13.
@@ -26,19 +26,25 @@ WIDE_MV: Final = 0.052
 
 
 @jit
-def fuse(leads: Any, at: int, cap: float) -> float:
-    """Give the fused signal at sample `at`; negative if no lead is heard."""
-    total = weights = 0.0
+def fuse(leads: Any, at: int, cap: float, out: Any, first: int, end: int) -> None:
+    """Give the fused signal of samples `at + first` to `at + end`; negative if no lead is heard."""
+    weights = 0.0
+    for k in range(first, end):
+        out[k] = 0.0
     for i in range(leads.shape[0]):
         lead = leads[i]
-        if not is_heard(lead):
+        if not lead["heard"]:
             continue
-        for band in range(BANDS):
-            weight = lead["weight"][band]
-            e = float(lead["envelope"][at & (ENVELOPE - 1), band])
-            total += weight * min(e * lead["gain"][band], cap)
-            weights += weight
-    return total / weights if weights > 0.0 else -1.0
+        envelope, weight, gain = lead["envelope"], lead["weight"], lead["gain"]
+        a, b, c = weight[NARROW], weight[WIDE], weight[SHARP]
+        r, s, t = gain[NARROW], gain[WIDE], gain[SHARP]
+        weights += a + b + c
+        for k in range(first, end):
+            e = envelope[(at + k) & (ENVELOPE - 1)]
+            heard = a * min(r * float(e[NARROW]), cap) + b * min(s * float(e[WIDE]), cap)
+            out[k] += heard + c * min(t * float(e[SHARP]), cap)
+    for k in range(first, end):
+        out[k] = out[k] / weights if weights > 0.0 else -1.0
 
 
 @jit
@@ -47,7 +53,7 @@ def weigh_again(leads: Any, at: int, peak_at: int, peak: float, rules: Rules) ->
     total = weights = 0.0
     for i in range(leads.shape[0]):
         lead = leads[i]
-        if not is_heard(lead):
+        if not lead["heard"]:
             continue
         distrust(lead, rules.weight_power)
         for band in range(BANDS):
@@ -63,28 +69,28 @@ def resemble(leads: Any, peak_at: int) -> float:
     total = weights = 0.0
     for i in range(leads.shape[0]):
         lead = leads[i]
-        if is_heard(lead) and knows(lead):
+        if lead["heard"] and knows(lead):
             total += trust(lead) * resemblance(lead, find_r(lead, peak_at))
             weights += trust(lead)
     return total / weights if weights > 0.0 else -1.0
 
 
 @jit
-def is_t_wave(leads: Any, at: int, peak_at: int, since: int, rules: Rules) -> bool:
+def is_t_wave(leads: Any, at: int, peak_at: int, since: int, until: int, rules: Rules) -> bool:
     """Tell whether a peak, so long after the last beat, is a T wave: gentler than that beat.
 
-    Gentle is less than half as steep, or as much of a lower pitch (`t_sharp`): a T wave of 1.2 mV
-    can be as steep as its QRS of 1 mV, but not as short.
+    Gentle is less than half as steep, or as much of a lower pitch (`t_pitch`): a T wave of 1.2 mV
+    can be as steep as its QRS of 1 mV, but not as short. None comes later than `until`.
     """
     steep = pitch = weights = 0.0
     for i in range(leads.shape[0]):
         lead = leads[i]
-        if is_heard(lead) and lead["slope"] > 0.0:
+        if lead["heard"] and lead["slope"] > 0.0:
             weight = trust(lead)
             steep += weight * steepest(lead, at, peak_at) / lead["slope"]
             pitch += weight * pitch_of(lead, at, peak_at) / lead["pitch"]
             weights += weight
-    if weights <= 0.0 or since >= rules.t_wave:
+    if weights <= 0.0 or since >= until:
         return False
     is_low = since < rules.t_soon and pitch < rules.t_pitch * weights
     return is_low or steep < rules.t_slope * weights
@@ -96,7 +102,7 @@ def low_band(leads: Any, at: int, peak_at: int, threshold: float) -> float:
     total = weights = 0.0
     for i in range(leads.shape[0]):
         lead = leads[i]
-        if is_heard(lead):
+        if lead["heard"]:
             height = peak_of(lead, WIDE, at, peak_at) * lead["gain"][WIDE]
             noise = lead["noise"][WIDE]
             weight = lead["trust"][WIDE]
@@ -110,7 +116,7 @@ def is_visible(leads: Any, at: int, peak_at: int) -> bool:
     """Tell whether a peak is as tall as a QRS must be, or as wide, in some lead."""
     for i in range(leads.shape[0]):
         lead = leads[i]
-        if is_heard(lead):
+        if lead["heard"]:
             if height_of(lead, peak_at) >= HEIGHT_MV:
                 return True
             if peak_of(lead, WIDE, at, peak_at) >= WIDE_MV:
@@ -123,6 +129,6 @@ def best_lead(leads: Any) -> int:
     """Give the lead that is trusted most."""
     best, found = -1.0, 0
     for i in range(leads.shape[0]):
-        if is_heard(leads[i]) and trust(leads[i]) > best:
+        if leads[i]["heard"] and trust(leads[i]) > best:
             best, found = trust(leads[i]), i
     return found

@@ -8,7 +8,8 @@ Rules
    beats as at beats has none.
 3. A new lead learns its level from the maxima of three seconds. It changes no weight of others.
 4. A level never falls below what a QRS of 0.15 mV gives: less is not to be counted (AAMI EC13).
-5. A lead is asked while it has a signal: samples are valid, and have changed within half a second.
+5. A lead is asked while it has a signal (`intake`): samples are valid, and have changed within half
+   a second.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from monitor.vitals.ecg.rules import RATE_HZ
-from monitor.vitals.ecg.state import BANDS, BEATS, ENVELOPE, SHARP, WIDE
+from monitor.vitals.ecg.state import BANDS, BEATS, ENVELOPE, NARROW, SHARP, WIDE
 from transport.kernel.jit import jit
 
 #: mV, of an envelope; a triangle of 100 ms and 0.15 mV gives 0.011 to 0.025 in the three bands.
@@ -29,16 +30,9 @@ _LEAST: Final = 1e-6
 _NOISE: Final = 0.3
 #: Levels fall by no more than this at once: what is less was a P wave.
 _RELEASE: Final = 0.2
-#: Samples without a valid one, and without a change, until a lead is not asked.
-_BAD_MAX: Final = 25
-_FLAT_MAX: Final = 125
-
-
-@jit
-def is_heard(lead: Any) -> bool:
-    """Tell whether a lead is asked at this moment."""
-    mask = lead["mask"]
-    return bool(lead["settled"] and mask["bad"] < _BAD_MAX and mask["run"] < _FLAT_MAX)
+#: What stands between beats begins 160 ms after one, and is told when 200 ms old.
+_BEHIND: Final = 40
+OLD: Final = RATE_HZ // 5
 
 
 @jit
@@ -109,15 +103,16 @@ def trust(lead: Any) -> float:
 
 
 @jit
-def listen(lead: Any, at: int, beat_at: int) -> None:
-    """Note what a lead shows between beats: from 160 ms after one, told when 200 ms old."""
-    old = at - RATE_HZ // 5
-    if old <= beat_at + 40:
-        return
-    for band in range(BANDS):
-        e = float(lead["envelope"][old & (ENVELOPE - 1), band])
-        if e > lead["quiet"][band]:
-            lead["quiet"][band] = e
+def listen(lead: Any, first: int, last: int, beat_at: int) -> None:
+    """Note what a lead shows between beats, as of samples `first` to `last`."""
+    envelope, quiet = lead["envelope"], lead["quiet"]
+    narrow, wide, sharp = quiet[NARROW], quiet[WIDE], quiet[SHARP]
+    for old in range(max(first - OLD, beat_at + _BEHIND + 1), last - OLD + 1):
+        e = envelope[old & (ENVELOPE - 1)]
+        narrow = max(narrow, float(e[NARROW]))
+        wide = max(wide, float(e[WIDE]))
+        sharp = max(sharp, float(e[SHARP]))
+    quiet[NARROW], quiet[WIDE], quiet[SHARP] = narrow, wide, sharp
 
 
 @jit

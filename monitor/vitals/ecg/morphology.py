@@ -6,7 +6,10 @@ Rules
    like one moves it by an eighth; one that is like none wears the last shape down, then takes its
    place: so a shape that came once is gone as soon, and one that repeats stays.
 2. Likeness is Pearson's correlation: neither gain nor baseline matters.
-3. The class of a beat is decided by shape first, then width, then prematurity (Hamilton 2002; de
+3. A shape that comes more often than the one before it takes its place; but a wider one only when
+   that has not been met for ten minutes. So a tachycardia stays what it is, however long its run,
+   beside the beats that the patient had before it.
+4. The class of a beat is decided by shape first, then width, then prematurity (Hamilton 2002; de
    Chazal 2004); what is none of the four classes is unknown, and is said to be.
 """
 
@@ -15,6 +18,7 @@ from __future__ import annotations
 import math
 from typing import Any, Final
 
+from monitor.vitals.ecg.rules import RATE_HZ
 from monitor.vitals.ecg.state import HISTORY, POINTS, SHAPES
 from transport.kernel.jit import jit
 
@@ -29,6 +33,9 @@ _FAR: Final = 1.3
 _KNOWN: Final = 3
 _SEEN_MAX: Final = 16
 _SHARE: Final = 0.125
+#: So much wider, 40 ms, is a beat of another kind; and so long is longer than any run.
+_WIDER: Final = 10.0
+_AGES: Final = 600 * RATE_HZ
 #: A QRS begins and ends where its slope stays below this part of its steepest for 16 ms.
 _EDGE: Final = 0.18
 _STILL: Final = 4
@@ -109,8 +116,10 @@ def resemblance(lead: Any, r_at: int) -> float:
 
 
 @jit
-def remember(lead: Any, r_at: int, alike: float) -> None:
-    """Learn a beat's shape."""
+def meet(lead: Any, at: int, peak_at: int, alike: float) -> None:
+    """Learn the shape of a beat whose fused peak was at a sample."""
+    r_at = find_r(lead, peak_at)
+    wide = float(width(lead, at, r_at))
     which, best = -1, alike
     for j in range(SHAPES):
         if lead["seen"][j] > 0:
@@ -120,8 +129,10 @@ def remember(lead: Any, r_at: int, alike: float) -> None:
     seen = lead["seen"]
     if which >= 0:
         _blend(lead, r_at, which, _SHARE)
+        lead["breadth"][which] += _SHARE * (wide - lead["breadth"][which])
+        lead["met_at"][which] = at
         seen[which] = min(seen[which] + 1, _SEEN_MAX)
-        if which > 0 and seen[which] > seen[which - 1]:
+        if which > 0 and seen[which] > seen[which - 1] and _may_rise(lead, which, at):
             _swap(lead, which)
         return
     last = SHAPES - 1
@@ -132,7 +143,16 @@ def remember(lead: Any, r_at: int, alike: float) -> None:
         seen[last] -= 1
         return
     _blend(lead, r_at, last, 1.0)
+    lead["breadth"][last] = wide
+    lead["met_at"][last] = at
     seen[last] = 1
+
+
+@jit
+def _may_rise(lead: Any, which: int, at: int) -> bool:
+    """Tell whether a shape may take the place of the one before it, which is seen less often."""
+    is_wider = lead["breadth"][which] >= lead["breadth"][which - 1] + _WIDER
+    return bool(not is_wider or at - lead["met_at"][which - 1] > _AGES)
 
 
 @jit
@@ -181,7 +201,7 @@ def _swap(lead: Any, which: int) -> None:
         kept = upper[j]
         upper[j] = lower[j]
         lower[j] = kept
-    seen = lead["seen"]
-    kept_seen = seen[which]
-    seen[which] = seen[which - 1]
-    seen[which - 1] = kept_seen
+    seen, breadth, met_at = lead["seen"], lead["breadth"], lead["met_at"]
+    seen[which - 1], seen[which] = seen[which], seen[which - 1]
+    breadth[which - 1], breadth[which] = breadth[which], breadth[which - 1]
+    met_at[which - 1], met_at[which] = met_at[which], met_at[which - 1]

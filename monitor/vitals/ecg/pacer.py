@@ -29,24 +29,27 @@ ROUGH: Final = 0.5
 
 
 @jit
-def despike(lead: Any, at: int, v: float) -> tuple[float, float]:
-    """Take sample number `at`, mV; return number `at - DELAY` and a spike's height or 0."""
-    raw = lead["raw"]
+def despike(raw: Any, at: int, v: float, rough: float) -> tuple[float, float, float]:
+    """Take sample number `at`, mV, of a lead that is so rough.
+
+    Returns
+    -------
+    sample number `at - DELAY`, a spike's height or 0, how rough the lead is now
+    """
     mask = RAW - 1
     raw[at & mask] = v
     left, right = raw[(at - 6) & mask], raw[at & mask]
     middle = raw[(at - 3) & mask]
     height = middle - 0.5 * (left + right)
     bend = abs(v - 2.0 * raw[(at - 1) & mask] + raw[(at - 2) & mask])
-    rough = lead["roughness"]
-    lead["roughness"] = rough + _FORGET * (min(bend, 4.0 * rough + 0.01) - rough)
+    now = rough + _FORGET * (min(bend, 4.0 * rough + 0.01) - rough)
     if abs(height) <= max(_HEIGHT_MV, _TIMES * rough):
-        return raw[(at - DELAY) & mask], 0.0
+        return raw[(at - DELAY) & mask], 0.0, now
     if not _is_spike(raw, at, left, right, height):
-        return raw[(at - DELAY) & mask], 0.0
+        return raw[(at - DELAY) & mask], 0.0, now
     for k in range(1, 6):
         raw[(at - 6 + k) & mask] = left + (right - left) * k / 6.0
-    return raw[(at - DELAY) & mask], height
+    return raw[(at - DELAY) & mask], height, now
 
 
 @jit

@@ -15,7 +15,6 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from monitor.vitals.ecg.level import is_heard
 from monitor.vitals.ecg.state import NARROW, WIDE
 from transport.kernel.jit import jit
 
@@ -59,7 +58,7 @@ def restlessness(lead: Any) -> float:
 @jit
 def judge_lead(lead: Any) -> float:
     """Give the quality of a lead at this moment."""
-    if not is_heard(lead):
+    if not lead["heard"]:
         return 0.0
     peaked = (kurtosis(lead) - _GAUSSIAN) / (_PEAKED - _GAUSSIAN)
     peaked = _LEAST + (1.0 - _LEAST) * min(1.0, max(0.0, peaked))

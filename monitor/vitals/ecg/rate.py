@@ -3,9 +3,10 @@
     the last 12 R-R intervals, or all while there are fewer
     the last 4 when the last three are longer than 1200 ms: a slow heart would take half a minute
 
-Every interval counts, of whatever class of beat, so an irregular rhythm gives its mean. An interval
-that is still open and longer than that mean pulls the rate down; a pause in which no lead was heard
-is no interval.
+Every interval counts, of whatever class of beat, so an irregular rhythm gives its mean. Intervals
+are those between peaks of the fused signal: which of a beat's deflections is R may change from beat
+to beat, by 50 ms, and that is 3 bpm of a rate of 240. An interval that is still open and longer
+than that mean pulls the rate down; a pause in which no lead was heard is no interval.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ _PAUSE: Final = 2.0
 
 @jit
 def count(patient: Any, interval: float) -> None:
-    """Take one R-R interval, samples."""
+    """Take one interval between beats, samples."""
     intervals = patient["intervals"]
     intervals[patient["counted"] % INTERVALS] = interval
     patient["counted"] += 1
@@ -44,7 +45,7 @@ def count(patient: Any, interval: float) -> None:
 def rate_at(patient: Any, at: int) -> float:
     """Give the rate at a sample, beats per minute; NaN while there is none."""
     rate = float(patient["rate"])
-    open_interval = float(at - patient["r_at"])
+    open_interval = float(at - patient["beat_at"])
     if open_interval * rate > _PAUSE * _A_MINUTE:
         return _A_MINUTE / open_interval
     return rate

@@ -21,11 +21,17 @@ class Rules(NamedTuple):
     threshold: float = 0.4
     #: Nothing within it is a second beat; Pan & Tompkins: 200 ms, just over 300 bpm.
     refractory: int = 48
+    #: But what is so much larger is the beat, and what was taken for it was its P wave.
+    larger: float = 1.3
     #: No larger value for so long makes a peak: most of the latency is this and the filters' delay.
     confirm: int = 20
     #: Until here after a beat a gentler slope is a T wave; Pan & Tompkins: 360 ms, but the T wave
     #: of a ventricular beat is later.
     t_wave: int = 100
+    #: After a longer interval than this T comes later, with its root (Bazett 1920; McSharry 2003),
+    #: by three quarters at most.
+    t_late: float = 1.2 * RATE_HZ
+    t_late_max: float = 1.75
     #: Its slope, of the last beats'; Pan & Tompkins: one half.
     t_slope: float = 0.5
     #: Until here it may also be one by its pitch: so much of the last beat's. Pan & Tompkins: 360

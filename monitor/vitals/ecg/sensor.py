@@ -1,8 +1,8 @@
 """The electrocardiogram of all patients: samples of one to three leads in, beats and rate out.
 
-    sample -> mask -> despike (pacer) -> three bands (band) -> levels (level)    each lead
+    block -> mask -> despike (pacer) -> three bands (band)     each lead, a block ahead (intake)
                                                  |
-                              fused signal (fusion) -> beat or not (decision)    each patient
+    levels (level) -> fused signal (fusion) -> beat or not (decision)            each patient
                                                  |
                     shape and class (morphology), rate, quality of each lead     each beat
 
@@ -24,27 +24,37 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from monitor.dsp.mask import hold
-from monitor.vitals.ecg.band import filter_lead
-from monitor.vitals.ecg.decision import decide
-from monitor.vitals.ecg.level import learn, listen
-from monitor.vitals.ecg.pacer import DELAY, ROUGH, despike
+from monitor.vitals.ecg.decision import decide, look
+from monitor.vitals.ecg.fusion import fuse
+from monitor.vitals.ecg.intake import heed, take
+from monitor.vitals.ecg.level import OLD, listen
 from monitor.vitals.ecg.quality import judge_lead, kurtosis, restlessness
 from monitor.vitals.ecg.rate import rate_at
 from monitor.vitals.ecg.rules import RATE_HZ, Rules
-from monitor.vitals.ecg.state import LEAD, PATIENT
-from monitor.vitals.events import Events, Kind, append
+from monitor.vitals.ecg.state import (
+    BANDS,
+    BLOCK,
+    DOUBTED,
+    ENVELOPE,
+    HISTORY,
+    LEAD,
+    MEAN,
+    PATIENT,
+    WORK,
+)
+from monitor.vitals.events import Events
 from transport.kernel.jit import jit
+from transport.kernel.prefetch import prefetch, span
 
-#: No electrode shows more; a converter's rail may.
-LIMIT_MV: Final = 40.0
-#: Without a valid sample, or without a change, for so long a lead is off.
-OFF: Final = 2 * RATE_HZ
-#: A longer gap ends without a step.
-_GAP: Final = RATE_HZ // 25
-_PACE: Final = int(Kind.PACE)
-_LEAD_OFF: Final = int(Kind.LEAD_OFF)
-_LEAD_ON: Final = int(Kind.LEAD_ON)
+#: Where records have what every block needs; what only beats need is waited for.
+_LEAD: Final = LEAD.itemsize
+_HOT, _HOT_SIZE = span(LEAD.fields, "since", "smooth")
+_RECTIFIED, _ = span(LEAD.fields, "rectified", "rectified")
+_ENVELOPE, _ = span(LEAD.fields, "envelope", "envelope")
+_CLEAN, _ = span(LEAD.fields, "clean", "clean")
+_ROW: Final = 4 * BANDS
+_PATIENT: Final = PATIENT.itemsize
+_FOLLOWED, _FOLLOWED_SIZE = span(PATIENT.fields, "at", "released_at")
 
 
 class Indices(NamedTuple):
@@ -84,6 +94,7 @@ class Ecg:
         self.rate_bpm = np.full(patients, np.nan)
         self.quality = np.zeros((patients, leads))
         self.lead_off = np.ones((patients, leads), np.bool_)
+        self._work = np.zeros(1, WORK)
         self.at = 0
         for patient in range(patients):
             self.reset(patient)
@@ -107,6 +118,7 @@ class Ecg:
             self.rate_bpm,
             self.quality,
             self.lead_off,
+            self._work,
         )
         self.at += x.shape[2]
 
@@ -141,16 +153,17 @@ def run(
     rate_bpm: NDArray[np.float64],
     quality: NDArray[np.float64],
     lead_off: NDArray[np.bool_],
+    work: NDArray[Any],
 ) -> None:
-    """Advance all patients by a block; see `Ecg` for the arrays."""
+    """Advance all patients by a stretch of samples; see `Ecg` for the arrays."""
     for who in range(x.shape[0]):
         patient = patients[who]
-        for k in range(x.shape[2]):
-            at = patient["at"]
-            for i in range(x.shape[1]):
-                _take(patient, leads[who, i], who, i, at, float(x[who, i, k]), rules, rows, tally)
-            decide(patient, leads[who], who, at, rules, rows, tally)
-            patient["at"] = at + 1
+        if who + 1 < x.shape[0]:
+            prefetch(patients, (who + 1) * _PATIENT + _FOLLOWED, _FOLLOWED_SIZE)
+            _fetch(leads[who + 1], patient["at"])
+        for first in range(0, x.shape[2], BLOCK):
+            end = min(first + BLOCK, x.shape[2])
+            _advance(patient, leads[who], x[who, :, first:end], who, work[0], rules, rows, tally)
         rate_bpm[who] = rate_at(patient, patient["at"])
         for i in range(x.shape[1]):
             quality[who, i] = judge_lead(leads[who, i])
@@ -158,64 +171,74 @@ def run(
 
 
 @jit
-def _take(
+def _fetch(leads: NDArray[Any], at: int) -> None:
+    """Ask for what a patient's next block needs: what is hot, and the rings about sample `at`."""
+    for i in range(leads.shape[0]):
+        lead = i * _LEAD
+        prefetch(leads, lead + _HOT, _HOT_SIZE)
+        prefetch(leads, lead + _RECTIFIED + _ROW * (at & (MEAN - 1)), _ROW * BLOCK)
+        prefetch(leads, lead + _ENVELOPE + _ROW * (at & (ENVELOPE - 1)), _ROW * BLOCK)
+        old = (at - OLD) & (ENVELOPE - 1)
+        prefetch(leads, lead + _ENVELOPE + _ROW * old, _ROW * BLOCK)
+        prefetch(leads, lead + _CLEAN + 4 * (at & (HISTORY - 1)), 4 * BLOCK)
+
+
+@jit
+def _advance(
     patient: Any,
-    lead: Any,
+    leads: Any,
+    x: NDArray[np.float32],
     who: int,
-    which: int,
-    at: int,
-    value: float,
+    work: Any,
     rules: Rules,
     rows: NDArray[Any],
     tally: NDArray[np.int64],
 ) -> None:
-    """Take one sample of one lead."""
-    mask = lead["mask"]
-    held, gap = mask["held"], mask["bad"]
-    v = hold(mask, value, LIMIT_MV, 0.0)
-    if not lead["alive"]:
-        if mask["bad"] == 0 and mask["run"] == 0:
-            _begin(lead, v)
-            off_s = (at - lead["lost_at"]) / RATE_HZ
-            append(rows, tally, who, _LEAD_ON, at, at, which, off_s, math.nan, 1.0, 0)
-        return
-    if mask["bad"] >= OFF or mask["run"] >= OFF:
-        lead["alive"] = lead["settled"] = False
-        lead["lost_at"] = at - OFF
-        append(rows, tally, who, _LEAD_OFF, at - OFF, at, which, OFF / RATE_HZ, math.nan, 1.0, 0)
-        return
-    if mask["bad"] == 0 and gap > _GAP:
-        lead["origin"] += v - held
-    v, height = despike(lead, at, v - lead["origin"])
-    if height != 0.0:
-        lead["paced_at"] = at - 3 + DELAY
-        append(rows, tally, who, _PACE, at - 3, at, height, which, math.nan, 1.0, 0)
-    filter_lead(lead, at, v)
-    if not lead["settled"]:
-        learn(lead, at, rules.weight_power)
-    listen(lead, at, patient["beat_at"])
+    """Advance one patient by a block: filter it, then follow it from decision to decision."""
+    at, n, is_calm = patient["at"], x.shape[1], True
+    for i in range(x.shape[0]):
+        lead = leads[i]
+        calm = take(lead, at, x[i], work["v"], work["sign"][i], work["spike"][i])
+        is_calm = is_calm and calm and (lead["heard"] or not lead["alive"])
+    k = 0
+    while k < n:
+        if not is_calm:
+            _heed(leads, who, at + k, k, work, rules, rows, tally)
+        end = n if is_calm else k + 1
+        fuse(leads, at, rules.cap, work["fused"], k, end)
+        first, beat_at, is_due = k, patient["beat_at"], False
+        while k < end and not is_due:
+            is_due = look(patient, at + k, work["fused"][k], rules)
+            k += 1
+        _listen(leads, work, first, k - 1, at, beat_at)
+        if is_due:
+            decide(patient, leads, who, at + k - 1, work["fused"][k - 1], rules, rows, tally)
+    patient["at"] = at + n
 
 
 @jit
-def _begin(lead: Any, v: float) -> None:
-    """Let a lead that comes back start at rest, and know nothing of what it was."""
-    lead["alive"] = True
-    lead["since"] = lead["filled"] = 0
-    lead["origin"] = v
-    lead["roughness"] = ROUGH
-    lead["slope"] = lead["pitch"] = lead["agreement"] = 0.0
-    lead["moments"][:] = 0.0
-    lead["memory"][:] = 0.0
-    lead["sum"][:] = 0.0
-    lead["raw"][:] = 0.0
-    lead["smooth"][:] = 0.0
-    lead["rectified"][:] = 0.0
-    lead["envelope"][:] = 0.0
-    lead["clean"][:] = 0.0
-    lead["learnt"][:] = 0.0
-    lead["quiet"][:] = 0.0
-    lead["shape"][:] = 0.0
-    lead["seen"][:] = 0
+def _heed(
+    leads: Any,
+    who: int,
+    at: int,
+    k: int,
+    work: Any,
+    rules: Rules,
+    rows: NDArray[Any],
+    tally: NDArray[np.int64],
+) -> None:
+    """Let decisions know what sample k of a block is, whose number is `at`, in every lead."""
+    for i in range(leads.shape[0]):
+        sign, spike = int(work["sign"][i, k]), float(work["spike"][i, k])
+        heed(leads[i], who, i, at, sign, spike, rules.weight_power, rows, tally)
+
+
+@jit
+def _listen(leads: Any, work: Any, first: int, last: int, at: int, beat_at: int) -> None:
+    """Let every lead hear samples `first` to `last` of a block that begins with number `at`."""
+    for i in range(leads.shape[0]):
+        if work["sign"][i, last] >= DOUBTED:
+            listen(leads[i], at + first, at + last, beat_at)
 
 
 @jit

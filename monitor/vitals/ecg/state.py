@@ -19,7 +19,9 @@ NARROW, WIDE, SHARP = range(BANDS)
 BEATS: Final = 8
 #: R-R intervals that a rate is the mean of; IEC 60601-2-27.
 INTERVALS: Final = 12
-#: Lengths of rings.
+#: Samples that a lead is filtered ahead of what is decided: a tick of 40 ms.
+BLOCK: Final = 10
+#: Lengths of rings; those that decisions look back in have room for a block more.
 MEAN: Final = 32
 RAW: Final = 16
 SMOOTH: Final = 8
@@ -34,6 +36,7 @@ LEAD: Final = np.dtype(
         ("since", np.int64),  # samples since it began to learn
         ("alive", np.bool_),  # has had a signal within 2 s
         ("settled", np.bool_),  # has learnt its levels
+        ("heard", np.bool_),  # is asked at this sample
         ("lost_at", np.int64),  # when it had its last signal
         ("paced_at", np.int64),
         ("filled", np.int64),  # beats that levels were taken from
@@ -62,6 +65,8 @@ LEAD: Final = np.dtype(
         ("noises", np.float32, (BANDS, BEATS)),
         ("shape", np.float32, (SHAPES, POINTS)),
         ("seen", np.int32, (SHAPES,)),  # how often, forgetting
+        ("breadth", np.float32, (SHAPES,)),  # of their QRS, samples
+        ("met_at", np.int64, (SHAPES,)),  # when last
     ],
     align=True,
 )
@@ -78,6 +83,7 @@ PATIENT: Final = np.dtype(
         ("peak_at", np.int64),
         ("beat_at", np.int64),  # peak of the fused signal at the last beat
         ("r_at", np.int64),
+        ("before", np.float64),  # interval before that beat, of peaks, samples; 0: none
         ("level", np.float64),
         ("noise", np.float64),
         ("usual", np.float64),  # R-R interval, median, samples
@@ -97,6 +103,20 @@ PATIENT: Final = np.dtype(
         ("slow", np.int64),  # intervals over 1200 ms in a row
         ("counted", np.int64),
         ("intervals", np.float64, (INTERVALS,)),
+    ],
+    align=True,
+)
+
+#: What a lead's sample is to those who decide.
+GONE, BACK, LOST, DOUBTED, PLAIN = range(5)
+
+#: What one patient's block is worked out in; nothing in it outlives the block.
+WORK: Final = np.dtype(
+    [
+        ("v", np.float64, (BLOCK,)),  # mV, of one lead
+        ("sign", np.uint8, (3, BLOCK)),  # GONE to PLAIN, by lead
+        ("spike", np.float64, (3, BLOCK)),  # mV, 0: none
+        ("fused", np.float64, (BLOCK,)),
     ],
     align=True,
 )

@@ -5,6 +5,8 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
+from monitor.sim.patient import make
+from monitor.sim.scripts import SCRIPTS
 from monitor.vitals.events import Label
 from tests.monitor.vitals.ecg.rhythm import RATE, draw, match, regular, watch, wave
 
@@ -20,6 +22,17 @@ def test_a_steady_rate_is_told_to_one_beat_a_minute(bpm):
     _, missed, invented = match(times_s, beats, 16, 59)
     assert (missed, invented) == (0, 0)
     assert sensor.quality[0, 0] > 0.5
+
+
+@pytest.mark.parametrize("seed", [0, 11])
+@pytest.mark.parametrize(
+    ("name", "bpm"),
+    [("steady-15", 15), ("steady-20", 20), ("steady-240", 240), ("bidirectional-90", 90)],
+)
+def test_waves_like_a_persons_give_the_rate_to_one_beat_a_minute(name, bpm, seed):
+    patient = make(SCRIPTS[name], seed, leads=("II", "V5"))
+    _, rates, *_ = watch(*patient.ecg)
+    assert rates[round(20 / TICK_S) :] == pytest.approx(bpm, abs=1)
 
 
 @pytest.mark.parametrize(("before", "after"), [(80, 120), (80, 40)])
@@ -100,6 +113,20 @@ def test_a_ventricular_tachycardia_is_seen_in_time_for_its_alarm(bpm, mv, gain):
     wild = beats[(beats["at"] > first_s * RATE) & (beats["label"] == Label.VENTRICULAR)]
     assert wild["emitted"][4] / RATE - first_s < 7  # five of them make the alarm, due at 11 s
     assert rates[round(58 / TICK_S)] == pytest.approx(bpm, rel=0.1)  # the accuracy asked for
+
+
+def test_a_tachycardia_stays_ventricular_however_long_it_lasts():
+    sinus = regular(80, 12)  # a dozen beats are known, and then there are many more of the others
+    wild = np.arange(sinus[-1] + 0.3, 80, 0.3)
+    x = draw(sinus, 110) + draw(wild, 110, wave, noise_mv=0, bpm=200, mv=1.5)
+    x += draw(regular(80, 109, 81), 110, noise_mv=0)
+    beats, *_ = watch(x)
+    at_s = beats["at"] / RATE
+    late = beats["label"][(at_s > 40) & (at_s < 79.5)]
+    assert len(late) > 120
+    assert (late == Label.VENTRICULAR).mean() > 0.95
+    after = beats["label"][(at_s > 85) & (at_s < 109)]
+    assert (after == Label.NORMAL).mean() > 0.95
 
 
 def test_ectopic_beats_are_named():

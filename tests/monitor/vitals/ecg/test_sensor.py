@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from monitor.vitals.ecg.sensor import OFF, Ecg
+from monitor.vitals.ecg.intake import OFF
+from monitor.vitals.ecg.sensor import Ecg
 from monitor.vitals.events import Events, Kind
 from tests.monitor.vitals.ecg.rhythm import RATE, draw, match, regular, watch
 
