@@ -15,10 +15,10 @@ from pathlib import Path
 import pytest
 
 from transport.io.clock import Clock, Skew
+from transport.io.desk import QUESTION_BYTES_MAX, Refused, ask
 from transport.io.mapping import Mapping
 from transport.io.webrtc import peer
 from transport.io.webrtc.ports import Ports
-from transport.io.webrtc.signalling import OFFER_BYTES_MAX, Refused, ask
 from transport.io.webrtc.viewer import Seen, Viewer
 from transport.media import strip
 from transport.media.freshness import Standstill
@@ -163,10 +163,10 @@ def test_a_viewer_that_stands_still_is_let_go_and_the_other_goes_on(camera, tmp_
         b"",
         b"\n",
         b"not json\n",
-        b'{"sdp": 7}\n',
-        b'{"sdp": "v=0"}\n',
-        b'{"sdp": "m=video 9 UDP/TLS/RTP/SAVPF 300\\r\\n"}\n',
-        b'{"sdp": "' + b"a=x\\r\\n" * 20_000 + b'"}\n',
+        b'{"ask": 7}\n',
+        b'{"ask": "v=0"}\n',
+        b'{"ask": "m=video 9 UDP/TLS/RTP/SAVPF 300\\r\\n"}\n',
+        b'{"ask": "' + b"a=x\\r\\n" * 20_000 + b'"}\n',
         b"x" * (10 << 20),
     ],
     ids=["nothing", "empty", "words", "number", "bare", "bad-payload", "long", "10MB"],
@@ -204,13 +204,13 @@ def test_two_pictures_are_not_one_camera(camera):
 
 
 def test_no_camera_is_said(tmp_path):
-    with pytest.raises(Refused, match="no camera answers"):
+    with pytest.raises(Refused, match="nobody answers"):
         asyncio.run(ask(tmp_path / "video-0.sock", "v=0"))
 
 
 def test_the_socket_is_ours_alone(camera):
     assert os.stat(camera.socket).st_mode & 0o777 == 0o600
-    assert OFFER_BYTES_MAX < 1 << 20
+    assert QUESTION_BYTES_MAX < 1 << 20
 
 
 def test_a_ring_that_is_not_there_is_a_camera_that_is_dead(tmp_path):
