@@ -216,7 +216,7 @@ class Metrics(Section, frozen=True, kw_only=True):
 class Web(Section, frozen=True, kw_only=True):
     """Pages for who watches in a browser."""
 
-    listen: Page = "127.0.0.1:7416"
+    listen: Page = "127.0.0.1:7417"
     name: str = ""
     certificate: str = ""
     key: str = ""

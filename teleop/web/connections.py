@@ -2,7 +2,7 @@
 
 A connection that was opened and never asks, that sends its question a byte at a time, or that does
 not read its answer looks the same from here: nothing has begun on it for too long. So that is the
-one rule, and it needs no look inside.
+one rule, and it needs no look inside. Who has not asked anything yet has a quarter of that time.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ class Connections(Generic[K]):
         self._patience_ns = patience_ns
         self._heard_ns: dict[K, int] = {}
         self._there: set[K] = set()
+        self._guests: set[K] = set()  # who has asked something
 
     def may_open(self) -> bool:
         """Tell whether one more is served."""
@@ -42,6 +43,7 @@ class Connections(Generic[K]):
         """Take note that something was asked on it."""
         if one in self._heard_ns:
             self._heard_ns[one] = now_ns
+            self._guests.add(one)
 
     def look(self, present: Collection[K], now_ns: int) -> list[K]:
         """Return which are to be ended; forget those that have ended.
@@ -56,4 +58,8 @@ class Connections(Generic[K]):
             if one not in here and went:
                 del self._heard_ns[one]
         self._there = here & self._heard_ns.keys()
-        return [one for one in self._there if now_ns - self._heard_ns[one] > self._patience_ns]
+        self._guests &= self._heard_ns.keys()
+        return [one for one in self._there if now_ns - self._heard_ns[one] > self._patience(one)]
+
+    def _patience(self, one: K) -> int:
+        return self._patience_ns if one in self._guests else self._patience_ns // 4

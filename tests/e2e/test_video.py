@@ -13,11 +13,14 @@ import time
 from pathlib import Path
 
 import pytest
+from aiortc import RTCSessionDescription
 
+from teleop.videod import NEGOTIATING_MAX
 from transport.io.clock import Clock, Skew
 from transport.io.desk import QUESTION_BYTES_MAX, Refused, ask
 from transport.io.mapping import Mapping
 from transport.io.webrtc import peer
+from transport.io.webrtc.identity import LABEL, State, unpack
 from transport.io.webrtc.ports import Ports
 from transport.io.webrtc.viewer import Seen, Viewer
 from transport.media import strip
@@ -199,6 +202,80 @@ def test_two_pictures_are_not_one_camera(camera):
         with pytest.raises(Refused, match="an offer of 2 pictures"):
             await ask(camera.socket, connection.localDescription.sdp)
         await connection.close()
+
+    asyncio.run(story())
+
+
+def test_a_browser_s_favourite_codec_is_not_what_is_sent(camera):
+    """A browser names VP8 first, and took what was sent for that."""
+
+    async def story():
+        peer.install(Ports(("127.0.0.1",)))
+        connection = peer.connection()
+        connection.addTransceiver("video", direction="recvonly")
+        await connection.setLocalDescription(await connection.createOffer())
+        offer = connection.localDescription.sdp
+        assert offer.index("VP8/90000") < offer.index("H264/90000")
+        answer = await ask(camera.socket, offer)
+        assert "VP8" not in answer
+        assert "profile-level-id=42e01f" in answer
+        assert "a=sendonly" in answer
+        await connection.close()
+
+    asyncio.run(story())
+
+
+def test_what_stands_still_is_told_to_who_watches(camera):
+    async def story():
+        peer.install(Ports(("127.0.0.1",)))
+        connection = peer.connection()
+        connection.addTransceiver("video", direction="recvonly").setCodecPreferences(peer.h264())
+        channel = connection.createDataChannel(LABEL, ordered=False, maxRetransmits=0)
+        states: list[State] = []
+        channel.on(
+            "message", lambda data: states.extend([w for w in [unpack(data)] if type(w) is State])
+        )
+        await connection.setLocalDescription(await connection.createOffer())
+        answer = await ask(camera.socket, connection.localDescription.sdp)
+        await connection.setRemoteDescription(RTCSessionDescription(answer, "answer"))
+        await until(lambda: State(Standstill.NONE) in states)
+        # This viewer never says that it shows anything.
+        await until(lambda: State(Standstill.VIEWER_STUCK) in states)
+        await connection.close()
+
+    asyncio.run(story())
+
+
+def test_200_half_open_negotiations_are_bounded_and_end_by_themselves(camera):
+    async def story():
+        peer.install(Ports(("127.0.0.1",)))
+        connection = peer.connection()
+        connection.addTransceiver("video", direction="recvonly").setCodecPreferences(peer.h264())
+        await connection.setLocalDescription(await connection.createOffer())
+        offer = connection.localDescription.sdp
+        outcomes = []
+        for _ in range(200):
+            try:
+                await ask(camera.socket, offer)
+                outcomes.append("")
+            except Refused as refused:
+                outcomes.append(str(refused))
+        assert outcomes[:NEGOTIATING_MAX] == [""] * NEGOTIATING_MAX
+        assert "too many negotiate at once" in outcomes
+        assert outcomes.count("") < 200 / 2
+        frames = camera.number("frames_total")
+        await until(lambda: camera.number("frames_total") > frames + 5)
+        await connection.close()
+        seen: list[Seen] = []
+        async with asyncio.timeout(30):
+            while True:  # ten seconds at most, and no longer than the silence that ends them
+                try:
+                    watching = await viewer(camera, seen)
+                    break
+                except Refused:
+                    await asyncio.sleep(0.2)
+        await until(lambda: len(seen) > 5)
+        await watching.close()
 
     asyncio.run(story())
 

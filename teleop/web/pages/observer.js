@@ -25,10 +25,15 @@ let wasReceived = 0, arrives = false;
 
 function say(state, words, what = "", why = "") {
   document.body.dataset.state = state;
+  if (["lost", "outside"].includes(state)) put(element.age, "–");
   put(element.state, words);
   put(element.what, what);
   put(element.why, why);
   element.notice.hidden = !what;
+}
+
+function sentence(words) {
+  return words.charAt(0).toUpperCase() + words.slice(1);
 }
 
 function put(where, words) {
@@ -84,13 +89,13 @@ async function connect() {
 
 function again(state, why) {
   const wait = AGAIN_MS[Math.min(tries++, AGAIN_MS.length - 1)];
-  say("lost", state, "No picture", `${why}; trying again in ${wait / 1000} s`);
+  say("lost", state, "No picture", `${sentence(why)}; trying again in ${wait / 1000} s`);
   clearTimeout(coming);
   coming = setTimeout(connect, wait);
 }
 
 function outside(what) {
-  say("outside", "not let in", what, "Whoever runs this node makes one: trocar link observer");
+  say("outside", "not let in", sentence(what), "Whoever runs this node makes one: trocar link observer");
 }
 
 function words(error) {
@@ -124,7 +129,6 @@ async function lookLong() {
   put(element.fps, camera ? String(count) : "–");
   put(element.worst, sorted.length ? sorted.at(-1).toFixed(0) : "–");
   put(element.way, camera?.ages.way ? camera.ages.way.toFixed(1) : "–");
-  if (document.body.dataset.state === "lost") put(element.age, "–");
   second = [];
   const counted = await camera?.counted();
   if (!counted) return;

@@ -26,7 +26,7 @@ export class Trace {
     canvas.height = Math.round(height * ratio);
     const pen = canvas.getContext("2d");
     pen.scale(ratio, ratio);
-    const size = Math.max(9, height * 0.13), left = size * 3.6, bottom = height - size * 0.4;
+    const size = Math.max(9, height * 0.13), left = size * 4.4, bottom = height - size * 0.4;
     const worst = Math.max(0, ...this.#rows.map((row) => row?.high ?? 0));
     const top = SCALES.find((scale) => scale >= worst) ?? SCALES.at(-1);
     const x = (index) => left + ((SECONDS - this.#rows.length + index) * (width - left - 2)) / (SECONDS - 1);
