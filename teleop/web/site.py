@@ -8,93 +8,39 @@ Rules
 - Whatever is refused has a cause, in the answer and on the board; nothing is refused silently.
 - What is posted is JSON, of one of our own pages, and bounded before it is read.
 - A page loads nothing from elsewhere and runs nothing that is not a file of ours.
-- Files are read once, at the start: no path of a request ever touches the disk.
 """
 
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import logging
 import secrets
 import ssl
 import sys
 import traceback
 from collections.abc import Awaitable, Callable
-from pathlib import Path
-from typing import Annotated, Any, Final, TypeVar
+from typing import Any, Final
 from urllib.parse import urlsplit
 
 import msgspec
 from aiohttp import web
-from msgspec import Meta
 
-from teleop.web.admission import CODE_MAX, VISIT_NS, Admission
+from teleop.web.admission import VISIT_NS, Admission
 from teleop.web.connections import HANDSHAKE_NS, OPEN_MAX, PATIENCE_NS, Connections
+from teleop.web.files import HEADERS, File, load
 from teleop.web.negotiation import TICKET_NS, Negotiations
-from teleop.web.offer import BYTES_MAX, fingerprint_of, normal
+from teleop.web.offer import fingerprint_of, normal
+from teleop.web.questions import BODY_BYTES_MAX, Enter, Offer, Q, Seen, Want, read
 from teleop.web.refusal import ANSWERS, Cause, Refused
 from teleop.web.token import Mint, S, Ticket, Visit
 from transport.io.clock import Clock
 from transport.io.desk import Refused as Unanswered
 from transport.link.bucket import TokenBucket
 
-PAGES: Final = Path(__file__).parent / "pages"
-KINDS: Final = {
-    ".html": "text/html",
-    ".js": "text/javascript",
-    ".css": "text/css",
-    ".svg": "image/svg+xml",
-}
-#: An offer, and what JSON makes of its line ends.
-BODY_BYTES_MAX: Final = 2 * BYTES_MAX
 BODY_S: Final = 10.0
-#: Reports of a page: one each two seconds, of as many ages as a display of 120 Hz can show.
-AGES_MAX: Final = 256
 REPORTS_HZ, REPORTS_BURST = 1, 4
 REPORTERS_MAX: Final = 256
 COOKIE: Final = "trocar"
-HEADERS: Final = {
-    "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; "
-    "img-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'none'; "
-    "frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types 'none'",
-    "Cross-Origin-Opener-Policy": "same-origin",
-    "Cross-Origin-Embedder-Policy": "require-corp",  # with the one above: a clock of 5 us
-    "Cross-Origin-Resource-Policy": "same-origin",
-    "Permissions-Policy": "camera=(), microphone=(), geolocation=(), fullscreen=(self)",
-    "Referrer-Policy": "no-referrer",
-    "X-Content-Type-Options": "nosniff",
-    "Server": "trocar",
-}
-
-Age = Annotated[int, Meta(ge=0, le=60_000_000)]
-
-
-class Enter(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A link's code."""
-
-    code: Annotated[str, Meta(max_length=CODE_MAX)]
-
-
-class Want(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What a ticket is wanted for."""
-
-    camera: int
-    fingerprint: Annotated[str, Meta(max_length=128)]
-
-
-class Offer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What is to be answered."""
-
-    ticket: str
-    sdp: str
-
-
-class Seen(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """How old the pictures were that a page has shown since its last report, us."""
-
-    ages_us: Annotated[tuple[Age, ...], Meta(max_length=AGES_MAX)]
-    freezes: Annotated[int, Meta(ge=0, le=1000)]
 
 
 class Counters:
@@ -109,7 +55,6 @@ class Counters:
         self.refused, self.did, self.age = refused, did, age
 
 
-B = TypeVar("B", Enter, Want, Offer, Seen)
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
@@ -203,8 +148,8 @@ class Site:
     def _application(self) -> web.Application:
         app = web.Application(middlewares=[self._judge], client_max_size=BODY_BYTES_MAX)
         app.on_response_prepare.append(_dress)
-        for path, name in (("/", "observer.html"), *((f"/{n}", n) for n in _names())):
-            app.router.add_get(path, _file(PAGES / name))
+        for path, file in load().items():
+            app.router.add_get(path, _serve(file))
         app.router.add_get("/api/visit", self._visit)
         app.router.add_post("/api/enter", self._enter)
         app.router.add_post("/api/ticket", self._ticket)
@@ -315,7 +260,7 @@ class _Shut(asyncio.Protocol):
         transport.abort()
 
 
-async def _body(request: web.Request, kind: type[B]) -> B:
+async def _body(request: web.Request, kind: type[Q]) -> Q:
     """Read what was posted.
 
     Raises
@@ -336,10 +281,7 @@ async def _body(request: web.Request, kind: type[B]) -> B:
         raise Refused(Cause.SIZE, f"at most {BODY_BYTES_MAX}") from error
     except TimeoutError as error:
         raise Refused(Cause.SLOW) from error
-    try:
-        return msgspec.json.decode(data, type=kind)
-    except (msgspec.MsgspecError, ValueError) as error:
-        raise Refused(Cause.FORM, str(error)) from error
+    return read(data, kind)
 
 
 def _json(body: object, status: int = 200) -> web.Response:
@@ -348,21 +290,14 @@ def _json(body: object, status: int = 200) -> web.Response:
     return web.Response(body=data, status=status, content_type="application/json", headers=headers)
 
 
-def _names() -> list[str]:
-    return sorted(path.name for path in PAGES.iterdir() if path.suffix in KINDS)
-
-
-def _file(path: Path) -> Handler:
-    """Make what serves a file that was read now."""
-    data = path.read_bytes()
-    tag = f'"{hashlib.sha256(data).hexdigest()[:32]}"'
-    headers = {"Cache-Control": "no-cache", "ETag": tag}
+def _serve(file: File) -> Handler:
+    headers = {"Cache-Control": "no-cache", "ETag": file.tag}
 
     async def serve(request: web.Request) -> web.Response:
-        if request.headers.get("If-None-Match") == tag:
+        if request.headers.get("If-None-Match") == file.tag:
             return web.Response(status=304, headers=headers)
         return web.Response(
-            body=data, content_type=KINDS[path.suffix], charset="utf-8", headers=headers
+            body=file.data, content_type=file.kind, charset="utf-8", headers=headers
         )
 
     return serve
