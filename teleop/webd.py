@@ -17,9 +17,9 @@ from pathlib import Path
 
 from teleop.settings import WebdSettings, is_loopback
 from teleop.web.metrics import Metrics
-from teleop.web.refusal import Cause
+from teleop.web.refusal import Cause, Counters
 from teleop.web.refusal import Refused as NotDone
-from teleop.web.site import Counters, Site
+from teleop.web.site import Site
 from teleop.web.tls import TlsFault, context_of
 from teleop.web.token import KEY_BYTES, Mint
 from transport.io.desk import Desk, Refused, ask

@@ -6,6 +6,7 @@ which of several secrets was nearly right.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from enum import StrEnum
 from typing import Final, NamedTuple
 
@@ -69,3 +70,11 @@ class Refused(Exception):
     def __init__(self, cause: Cause, detail: str = "") -> None:
         super().__init__(f"{ANSWERS[cause].words}{': ' if detail else ''}{detail}")
         self.cause = cause
+
+
+class Counters(NamedTuple):
+    """Where it is counted what was refused, what was done, and how old a picture was, ns."""
+
+    refused: Callable[[Cause], object]
+    did: Callable[[str], object]
+    age: Callable[[int], object]

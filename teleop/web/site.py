@@ -31,7 +31,7 @@ from teleop.web.files import HEADERS, File, load
 from teleop.web.negotiation import TICKET_NS, Negotiations
 from teleop.web.offer import fingerprint_of, normal
 from teleop.web.questions import BODY_BYTES_MAX, Enter, Offer, Q, Seen, Want, read
-from teleop.web.refusal import ANSWERS, Cause, Refused
+from teleop.web.refusal import ANSWERS, Cause, Counters, Refused
 from teleop.web.token import Mint, S, Ticket, Visit
 from transport.io.clock import Clock
 from transport.io.desk import Refused as Unanswered
@@ -41,18 +41,6 @@ BODY_S: Final = 10.0
 REPORTS_HZ, REPORTS_BURST = 1, 4
 REPORTERS_MAX: Final = 256
 COOKIE: Final = "trocar"
-
-
-class Counters:
-    """What is counted here; webd puts them on its board."""
-
-    def __init__(
-        self,
-        refused: Callable[[Cause], object],
-        did: Callable[[str], object],
-        age: Callable[[int], object],
-    ) -> None:
-        self.refused, self.did, self.age = refused, did, age
 
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -272,8 +260,6 @@ async def _body(request: web.Request, kind: type[Q]) -> Q:
         raise Refused(Cause.ORIGIN)
     if request.content_type != "application/json":
         raise Refused(Cause.FORM, "JSON is")
-    if (request.content_length or 0) > BODY_BYTES_MAX:
-        raise Refused(Cause.SIZE, f"at most {BODY_BYTES_MAX}")
     try:
         async with asyncio.timeout(BODY_S):
             data = await request.read()

@@ -230,6 +230,39 @@ def test_the_keyboard_reaches_everything(visit: Visit):
     visit.becomes("live")
 
 
+def test_an_age_is_told_whichever_of_note_and_picture_comes_first(visit: Visit):
+    told = visit.page.evaluate("""async () => {
+      const { Ages } = await import("/age.js");
+      const ages = new Ages();
+      const note = (timestamp) => ({ timestamp, frame: 7n, age: 10 });
+      const meta = (rtpTimestamp, more) => ({ rtpTimestamp, receiveTime: 100, ...more });
+      const told = {};
+      told.way = [9, 4, 6].map((ms) => (ages.answered(ms), ages.way)).at(-1);
+      ages.noted(note(1), 99);
+      told.after = ages.displayed(103, meta(1)).age;
+      ages.noted(note(2), 99);
+      told.planned = ages.displayed(103, meta(2, { expectedDisplayTime: 109 })).age;
+      ages.noted(note(3), 99);
+      told.past = ages.displayed(103, meta(3, { expectedDisplayTime: 90 })).age;
+      told.early = [ages.displayed(103, meta(4)), ages.noted(note(4), 150).age];
+      told.unnoted = ages.displayed(103, meta(5));
+      told.unnamed = ages.displayed(103, {});
+      for (let n = 10; n < 1000; n += 1) ages.noted(note(n), 0);
+      told.forgotten = ages.displayed(103, meta(10));
+      return told;
+    }""")
+    assert told == {
+        "way": 2,
+        "after": 10 + 2 + 3,
+        "planned": 10 + 2 + 9,
+        "past": 10 + 2 + 3,
+        "early": [None, 10 + 2 + 3],
+        "unnoted": None,
+        "unnamed": None,
+        "forgotten": None,
+    }
+
+
 def test_nothing_is_cut_off(node: Node, context: BrowserContext):
     """Without a picture: a 4K one costs a machine without a GPU seconds, and no layout."""
     visit = Visit(context)

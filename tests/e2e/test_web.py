@@ -5,6 +5,8 @@ from __future__ import annotations
 import http.client
 import json
 import signal
+import socket
+import ssl
 import subprocess
 import sys
 import time
@@ -16,6 +18,7 @@ from bench.ports import free_ports
 from teleop import cli
 from teleop.settings import WebdSettings
 from teleop.webd import address_of, key_of
+from tests.teleop.web.certificate import Files
 from transport.io.process import ProcessSettings
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -24,7 +27,7 @@ ROOT = Path(__file__).resolve().parents[2]
 class Pages:
     """A running webd of a node without a camera."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, **settings: str) -> None:
         self.port, metrics = free_ports(2)
         self.toml = folder / "node.toml"
         self.run_dir = folder / "run"
@@ -36,6 +39,7 @@ class Pages:
             "process": {"name": "webd", "run_dir": str(self.run_dir), "skew_seed": 3},
             "listen": f"127.0.0.1:{self.port}",
             "metrics": f"127.0.0.1:{metrics}",
+            **settings,
         }
         self.metrics = metrics
         self.start()
@@ -135,6 +139,36 @@ def test_beyond_loopback_it_does_not_start_without_tls(tmp_path):
     )
     assert done.returncode == 1
     assert "0.0.0.0:7417 is beyond loopback: pages go there by TLS only" in done.stderr
+
+
+def test_pages_by_tls_outlive_whoever_speaks_something_else(tmp_path):
+    files = Files(tmp_path)
+    tls = {"certificate": str(files.certificate), "key": str(files.key), "name": "localhost"}
+    pages = Pages(tmp_path, **tls)
+    try:
+        for data in (b"GET / HTTP/1.1\r\n\r\n", bytes(2000), b"\x16\x03\x01\x00\x05hello", b""):
+            with socket.create_connection(("127.0.0.1", pages.port)) as stranger:
+                stranger.sendall(data)
+        for version in (ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3):
+            trust = ssl.create_default_context(cafile=files.certificate)
+            trust.maximum_version = version
+            connection = http.client.HTTPSConnection(
+                "localhost", pages.port, context=trust, timeout=10
+            )
+            if version is ssl.TLSVersion.TLSv1_2:
+                with pytest.raises(ssl.SSLError):
+                    connection.request("GET", "/")
+            else:
+                connection.request("GET", "/")
+                assert connection.getresponse().status == 200
+            connection.close()
+        with socket.socket(socket.AF_UNIX) as desk:
+            desk.connect(str(pages.run_dir / "web.sock"))
+            desk.sendall(b'{"ask": "observer"}\n')
+            said = desk.recv(4096)
+        assert f"https://localhost:{pages.port}/#".encode() in said
+    finally:
+        pages.close()
 
 
 @pytest.mark.parametrize(

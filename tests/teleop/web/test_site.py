@@ -18,8 +18,8 @@ from teleop.web.files import PAGES
 from teleop.web.negotiation import EACH_MAX
 from teleop.web.offer import BYTES_MAX
 from teleop.web.questions import AGES_MAX
-from teleop.web.refusal import Cause
-from teleop.web.site import COOKIE, REPORTS_BURST, Counters, Site
+from teleop.web.refusal import Cause, Counters
+from teleop.web.site import COOKIE, REPORTS_BURST, Site
 from teleop.web.token import KEY_BYTES, Mint, S
 from transport.io.clock import Clock, Skew
 from transport.io.desk import Refused

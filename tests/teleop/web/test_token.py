@@ -3,9 +3,12 @@
 import json
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from joserfc import jws
+from joserfc.jwk import OctKey
 
 from teleop.web.refusal import Cause, Refused
 from teleop.web.token import TEXT_MAX, Mint, S, Ticket, Visit
@@ -39,6 +42,14 @@ def test_a_cookie_is_no_ticket_and_a_ticket_no_cookie():
     assert refused(Visit, MINT.sign(TICKET)) is Cause.VISIT
 
 
+def test_the_type_alone_tells_a_ticket_from_a_visit():
+    """Whatever they may have in common one day."""
+    header = {"alg": "Ed25519", "typ": "trocar-ticket"}
+    payload = msgspec.json.encode(VISIT)
+    text = jws.serialize_compact(header, payload, MINT._key, algorithms=["Ed25519"])
+    assert refused(Visit, text) is Cause.VISIT
+
+
 def test_another_node_s_signature_is_nobody_s():
     assert refused(Visit, Mint(bytes(32)).sign(VISIT)) is Cause.VISIT
 
@@ -53,9 +64,6 @@ def test_the_algorithm_is_ours_not_the_token_s(algorithm: str):
 
 def test_the_public_key_signs_nothing():
     """The classic: a verifier that takes its public key for an HMAC secret."""
-    from joserfc import jws
-    from joserfc.jwk import OctKey
-
     public = MINT._key.as_dict(private=False)["x"]
     secret = OctKey.import_key(urlsafe_b64decode(public + "="))
     forged = jws.serialize_compact(
