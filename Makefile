@@ -25,7 +25,8 @@ demo: $(STAMP) ## run a whole node with a simulated robot, and show how to reach
 	@exec $(BIN)/trocar demo $(ARGS)
 
 test: $(STAMP) ## run every test
-	@$(BIN)/python -m teleop.node.kernels # compiled once: no test shall wait for that
+	@$(need_browser)
+	$(BIN)/python -m teleop.node.kernels # compiled once: no test shall wait for that
 	exec $(BIN)/pytest $(ARGS)
 
 check: $(STAMP) ## format, lint, types, floors: what CI asks of a change
@@ -81,6 +82,21 @@ if ! $$python -c 'import ensurepip, venv' 2>/dev/null; then
     printf '%s lacks what it needs to make an environment. Please run\n\n  sudo apt-get install %s\n\nand then make again.\n' \
       "$$python" "$$package" >&2
     exit 1
+  fi
+fi
+endef
+
+# Pages are tested in Debian's Chromium. Without one, tests/browser says so and is skipped, or fails where CI is set.
+define need_browser
+if ! command -v chromium >/dev/null && ! command -v google-chrome >/dev/null; then
+  if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
+    echo 'installing the Debian package chromium, in which the pages are tested'
+    export DEBIAN_FRONTEND=noninteractive
+    apt-get install -y -qq --no-install-recommends chromium >/dev/null 2>&1 ||
+      { apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium >/dev/null; } ||
+      echo 'chromium could not be installed' >&2
+  else
+    echo 'NO CHROMIUM: the pages are not tested in a browser. To have them tested: sudo apt-get install chromium' >&2
   fi
 fi
 endef

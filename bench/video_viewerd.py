@@ -22,9 +22,9 @@ from numpy.typing import NDArray
 
 from transport.io.cameras import chart
 from transport.io.clock import Clock, Skew
+from transport.io.desk import ask
 from transport.io.webrtc import peer
 from transport.io.webrtc.ports import Ports
-from transport.io.webrtc.signalling import ask
 from transport.io.webrtc.viewer import Seen, Viewer
 from transport.media import strip
 

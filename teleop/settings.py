@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 from typing import Annotated, Literal
 
 import msgspec
@@ -118,10 +119,24 @@ class VideodSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
 
 
 class WebdSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The slice of `webd`: `listen` is "host:port" on loopback."""
+    """The slice of `webd`.
+
+    Parameters
+    ----------
+    metrics : "host:port" of /metrics, on loopback; "" = none
+    listen : "host:port" of the pages; "" = none
+    name : what browsers call that host; "" = the host that it listens on
+    certificate, key : PEM files of its TLS; "" = none, on loopback only
+    cameras : numbers of the node's cameras
+    """
 
     process: ProcessSettings
-    listen: str
+    metrics: str = ""
+    listen: str = ""
+    name: str = ""
+    certificate: str = ""
+    key: str = ""
+    cameras: tuple[int, ...] = ()
 
 
 class RecorddSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -169,3 +184,12 @@ class NativedSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     seconds: float = 0.0
     patience_s: float = 5.0
     yields: bool = False
+
+
+def is_loopback(listen: str) -> bool:
+    """Tell whether "host:port" cannot be reached from another machine; "" cannot."""
+    host = listen.rpartition(":")[0].strip("[]")
+    try:
+        return host in ("", "localhost") or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

@@ -16,14 +16,14 @@ from aiortc import RTCDataChannel, RTCPeerConnection, RTCSessionDescription
 
 from teleop.settings import VideodSettings
 from transport.io.camera import Shot, open_camera
+from transport.io.desk import Desk, Refused
 from transport.io.process import Runtime, main
 from transport.io.webrtc import peer
 from transport.io.webrtc.encoder import Codec, Encoder, Picture, Shape, find
-from transport.io.webrtc.identity import LABEL, Note, Ping, Pong, Shown, pack, unpack
+from transport.io.webrtc.identity import LABEL, Note, Ping, Pong, Shown, State, pack, unpack
 from transport.io.webrtc.packet import Sent
 from transport.io.webrtc.ports import Ports
 from transport.io.webrtc.sender import PictureTrack
-from transport.io.webrtc.signalling import Refused, Signalling
 from transport.media.fanout import Fanout, Full
 from transport.media.freshness import Freshness, Stage
 from transport.media.rate import RateControl
@@ -33,6 +33,8 @@ LOOK_NS: Final = 1_000_000
 STEER_NS: Final = 250_000_000
 #: A viewer that has said nothing for so long is gone: ICE itself takes half a minute to notice.
 SILENT_NS: Final = 5_000_000_000
+#: Viewers that have an answer and no connection yet; each holds ports until it is silent too long.
+NEGOTIATING_MAX: Final = 12
 COUNTERS = ("frames_total", "encoded_total", "dropped_total", "failed_total", "refused_total")
 COUNTS = ("muted_total", "asked_total", "idr_total")
 GAUGES = ("viewers", "bit_rate", "rung", "standstill")
@@ -51,7 +53,7 @@ class Watcher:
         self.heard_ns = now_ns
         self.is_in = False
 
-    def say(self, word: Note | Pong) -> None:
+    def say(self, word: Note | Pong | State) -> None:
         """Send a word, if anybody listens."""
         if self.channel is not None and self.channel.readyState == "open":
             self.channel.send(pack(word))
@@ -69,6 +71,7 @@ class Videod:
         )
         now_ns = self._clock.now_ns()
         self._watchers: dict[int, Watcher] = {}
+        self._negotiating: set[int] = set()
         self._names = iter(range(1, 1 << 62))
         self._fanout = Fanout()
         self._rate = RateControl(settings.bit_rate_min, settings.bit_rate, now_ns)
@@ -88,15 +91,15 @@ class Videod:
             )
         )
         path = runtime.path(f"video-{settings.camera.number}.sock")
-        self._signalling = Signalling(path, self._answer, self._refused.add)
-        runtime.loop.spawn(self._signalling.open())
+        self._desk = Desk(path, self._answer, self._refused.add)
+        runtime.loop.spawn(self._desk.open())
         runtime.loop.every(LOOK_NS, self._look)
         runtime.loop.every(STEER_NS, self._steer)
         runtime.ready()
 
     def close(self) -> None:
         """Let nobody more in; viewers notice by themselves."""
-        self._signalling.close()
+        self._desk.close()
 
     # Pictures -------------------------------------------------------------------------------
 
@@ -147,28 +150,36 @@ class Videod:
         self._gauges["viewers"].set(len(self._fanout))
         self._gauges["bit_rate"].set(self._target.bit_rate)
         self._gauges["rung"].set(self._target.rung.every)
-        self._gauges["standstill"].set(self._fresh.standstill(now_ns))
+        standstill = self._fresh.standstill(now_ns)
+        self._gauges["standstill"].set(standstill)
+        for watcher in self._watchers.values():
+            watcher.say(State(standstill))
 
     # Viewers --------------------------------------------------------------------------------
 
     async def _answer(self, offer: str) -> str:
         """Connect a viewer."""
+        if len(self._negotiating) >= NEGOTIATING_MAX:
+            raise Refused("too many negotiate at once")
         name = next(self._names)
+        self._negotiating.add(name)
         connection = peer.connection()
         try:
-            await connection.setRemoteDescription(RTCSessionDescription(offer, "offer"))
-            video = [one for one in connection.getTransceivers() if one.kind == "video"]
-            if len(video) != 1:
-                raise Refused(f"an offer of {len(video)} pictures; one camera sends one")
+            # Before the offer is read: codecs are chosen then, and a browser's first is another.
             watcher = self._watcher(name, connection)
-            connection.addTrack(watcher.track)
-            video[0].setCodecPreferences(peer.h264())
+            ours = connection.addTransceiver(watcher.track, direction="sendonly")
+            ours.setCodecPreferences(peer.h264())
+            await connection.setRemoteDescription(RTCSessionDescription(offer, "offer"))
+            wanted = sum(one.kind == "video" for one in connection.getTransceivers() if one.mid)
+            if wanted != 1:
+                raise Refused(f"an offer of {wanted} pictures; one camera sends one")
             await connection.setLocalDescription(await connection.createAnswer())
-        except Refused:
-            await connection.close()
-            raise
-        except Exception as error:  # aiortc raises what its parser meets
-            await connection.close()
+        except (
+            BaseException
+        ) as error:  # aiortc raises what its parser meets; the desk loses patience
+            await self._give_up(name, connection)
+            if isinstance(error, Refused) or not isinstance(error, Exception):
+                raise
             raise Refused(f"an offer that cannot be answered: {error}") from error
         return connection.localDescription.sdp
 
@@ -217,13 +228,19 @@ class Videod:
                 self._refused.add()
                 return await self._leave(name)
             watcher.is_in = True
+            self._negotiating.discard(name)
             self._rate.join(name, self._clock.now_ns())
         elif state in ("failed", "closed"):
             await self._leave(name)
         return None
 
+    async def _give_up(self, name: int, connection: RTCPeerConnection) -> None:
+        await self._leave(name)
+        await connection.close()
+
     async def _leave(self, name: int) -> None:
         watcher = self._watchers.pop(name, None)
+        self._negotiating.discard(name)
         self._fanout.leave(name)
         self._rate.leave(name)
         if watcher is not None:

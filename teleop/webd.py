@@ -1,145 +1,120 @@
-"""Serves the node's numbers to the hospital's monitoring: every board of the run directory.
+"""Serves pages to browsers, and the node's numbers to the hospital's monitoring.
 
-Rules
------
-- A process of its own, at low priority: reading a board costs its writer nothing, and a scrape
-  never stands in the way of a frame.
-- Loopback only, until pages have keys.
-- Names on a board are the metric names: `frames_total{arm="0"}` of relayd becomes
-  `trocar_frames_total{process="relayd",arm="0"}`. Durations become seconds, as is the custom.
-- A board that cannot be read is itself a number, `trocar_unreadable_boards`.
+- A process of its own, at low priority: whoever asks never stands in the way of a frame.
+- Pages beyond loopback only by TLS; the numbers ask no key and are on loopback only.
+- A visit outlives this process, not the node: its key lies in the run directory. Links do not.
+- Links are made for who asks at a socket that only this node's user can open.
 """
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Iterable, Iterator
+import os
+import secrets
+import socket
+import sys
+from contextlib import ExitStack
 from pathlib import Path
-from typing import Final
-from wsgiref.simple_server import WSGIServer
 
-from prometheus_client import CollectorRegistry, start_http_server
-from prometheus_client.core import (
-    CounterMetricFamily,
-    GaugeMetricFamily,
-    HistogramMetricFamily,
-    Metric,
-)
-from prometheus_client.registry import Collector
-
-from teleop.settings import WebdSettings
-from transport.io.mapping import Mapping
+from teleop.settings import WebdSettings, is_loopback
+from teleop.web.metrics import Metrics
+from teleop.web.refusal import Cause, Counters
+from teleop.web.refusal import Refused as NotDone
+from teleop.web.site import Site
+from teleop.web.tls import TlsFault, context_of
+from teleop.web.token import KEY_BYTES, Mint
+from transport.io.desk import Desk, Refused, ask
 from transport.io.process import Runtime, main
-from transport.telemetry.board import Board, parse_name
-from transport.telemetry.header import TelemetryError
-from transport.telemetry.histogram import Histogram
 
-PREFIX: Final = "trocar_"
-NS: Final = 1e-9
-#: Bounds of the exported buckets, s: fine around the budget of 10 ms. Boards keep far more.
-BOUNDS_S: Final = (
-    *(0.000_05, 0.000_1, 0.000_2, 0.000_3, 0.000_4, 0.000_6, 0.000_8),
-    *(0.001, 0.002, 0.003, 0.005, 0.007, 0.010, 0.020, 0.050, 0.1, 0.5, 1.0),
-)
-
-
-class BoardsCollector(Collector):
-    """Reads all boards of a folder at each scrape; keeps nothing between two."""
-
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-
-    def collect(self) -> Iterable[Metric]:
-        """Return every board's numbers, one family per name."""
-        families: dict[str, Metric] = {}
-        unreadable = 0
-        for path in sorted(self._folder.glob("*.board")):
-            try:
-                for metric in _read(path):
-                    _merge(families, metric)
-            except (OSError, ValueError, TelemetryError):
-                unreadable += 1
-        health = GaugeMetricFamily(f"{PREFIX}unreadable_boards", "Boards that cannot be read")
-        health.add_metric([], unreadable)
-        return [*families.values(), health]
-
-
-def _read(path: Path) -> Iterator[Metric]:
-    """Copy one board's numbers, each as a family with one sample set."""
-    file = Mapping.open(path)
-    try:
-        board = Board.attach(file.view)
-        process = path.stem
-        for name, count in board.counters():
-            family, labels, values = _named(process, name)
-            counter = CounterMetricFamily(family, family, labels=labels)
-            counter.add_metric(values, count)
-            yield counter
-        for name, number in board.gauges():
-            family, labels, values = _named(process, name)
-            gauge = GaugeMetricFamily(family, family, labels=labels)
-            gauge.add_metric(values, number)
-            yield gauge
-        for name, histogram in board.histograms():
-            family, labels, values = _named(process, name)
-            metric = HistogramMetricFamily(family, family, labels=labels)
-            metric.add_metric(values, _buckets(histogram), histogram.sum_ns * NS)
-            yield metric
-        del board
-    finally:
-        file.close()
-
-
-def _named(process: str, name: str) -> tuple[str, list[str], list[str]]:
-    """Return a metric's family, the names of its labels, and their values."""
-    parsed = parse_name(name)
-    family = PREFIX + parsed.family
-    if family.endswith("_ns"):
-        family = family.removesuffix("_ns") + "_seconds"
-    labels = [("process", process), *parsed.labels]
-    return family, [label for label, _ in labels], [value for _, value in labels]
-
-
-def _buckets(histogram: Histogram) -> list[tuple[str, float]]:
-    """Sum a board's fine buckets up to the exported bounds."""
-    fine = [(end_ns * NS, count) for end_ns, count in histogram.buckets()]
-    total = sum(count for _, count in fine)
-    bounds = [
-        (str(bound_s), float(sum(count for end_s, count in fine if end_s <= bound_s)))
-        for bound_s in BOUNDS_S
-    ]
-    return [*bounds, ("+Inf", float(total))]
-
-
-def _merge(families: dict[str, Metric], metric: Metric) -> None:
-    known = families.setdefault(metric.name, metric)
-    if known is not metric:
-        known.samples += metric.samples
+LOOK_NS = 1_000_000_000
+DID = ("links", "visits", "tickets", "offers", "freezes", "faults")
+_DID = {what: f'web_total{{what="{what}"}}' for what in DID}
+_REFUSED = {cause: f'web_refused_total{{cause="{cause}"}}' for cause in Cause}
 
 
 class Webd:
-    """The server: a thread of its own, since nothing else in this process is in a hurry."""
+    """What is open, newest last."""
 
-    def __init__(self, server: WSGIServer, thread: threading.Thread) -> None:
-        self._server = server
-        self._thread = thread
+    def __init__(self, settings: WebdSettings, runtime: Runtime) -> None:
+        self._settings, self._runtime = settings, runtime
+        board = runtime.open_board((*_DID.values(), *_REFUSED.values()), (), ("page_age_ns",))
+        self._counters = Counters(
+            refused=lambda cause: board.counter(_REFUSED[cause]).add(),
+            did=lambda what: board.counter(_DID[what]).add(),
+            age=board.histogram("page_age_ns").record,
+        )
+        self._open = ExitStack()
+        if settings.metrics:
+            metrics = Metrics(settings.metrics, runtime.path("boards"))
+            self._open.callback(metrics.close)
+        if settings.listen:
+            self._serve_pages()
+        else:
+            runtime.ready()
 
     def close(self) -> None:
-        """Stop serving and close the socket."""
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join()
+        """Close everything."""
+        self._open.close()
+
+    def _serve_pages(self) -> None:
+        settings, runtime = self._settings, self._runtime
+        tls = None
+        if settings.certificate:
+            tls = context_of(Path(settings.certificate), Path(settings.key))
+        elif not is_loopback(settings.listen):
+            raise TlsFault(f"{settings.listen} is beyond loopback: pages go there by TLS only")
+        mint = Mint(key_of(runtime.path("web.key")))
+        clock, cameras = runtime.clock, settings.cameras
+        self._site = Site(clock, mint, cameras, self._ask, self._counters, tls)
+        desk = Desk(
+            runtime.path("web.sock"), self._link, lambda: self._counters.refused(Cause.FORM)
+        )
+        self._open.callback(lambda: runtime.loop.finish(self._site.close()))
+        self._open.callback(desk.close)
+        runtime.loop.spawn(self._listen(desk))
+
+    async def _listen(self, desk: Desk) -> None:
+        host, _, port = self._settings.listen.rpartition(":")
+        await self._site.open(None if host == "*" else host.strip("[]"), int(port))
+        await desk.open()
+        self._runtime.loop.every(LOOK_NS, self._site.look)
+        self._runtime.ready()
+
+    async def _ask(self, camera: int, offer: str) -> str:
+        """Have a camera's process answer an offer."""
+        return await ask(self._runtime.path(f"video-{camera}.sock"), offer)
+
+    async def _link(self, role: str) -> str:
+        """Make a one-time link for a role."""
+        try:
+            code = self._site.link(role)
+        except NotDone as error:
+            raise Refused(str(error)) from error
+        return f"{address_of(self._settings)}/#{code}"
 
 
-def build(settings: WebdSettings, runtime: Runtime) -> Webd:
-    """Open the page."""
+def address_of(settings: WebdSettings) -> str:
+    """Return how a browser calls these pages."""
     host, _, port = settings.listen.rpartition(":")
-    registry = CollectorRegistry(auto_describe=False)
-    registry.register(BoardsCollector(runtime.path("boards")))
-    server, thread = start_http_server(int(port), host.strip("[]"), registry)
-    runtime.ready()
-    return Webd(server, thread)
+    if host in ("*", "0.0.0.0", "[::]"):
+        host = socket.gethostname()
+    scheme = "https" if settings.certificate else "http"
+    return f"{scheme}://{settings.name or host}:{port}"
+
+
+def key_of(path: Path) -> bytes:
+    """Return the key that signs visits; it lives as long as the run directory."""
+    try:
+        key = path.read_bytes()
+        if len(key) == KEY_BYTES:
+            return key
+    except FileNotFoundError:
+        pass
+    key = secrets.token_bytes(KEY_BYTES)
+    path.unlink(missing_ok=True)
+    with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+        file.write(key)
+    return key
 
 
 if __name__ == "__main__":
-    raise SystemExit(main(WebdSettings, build))
+    sys.exit(main(WebdSettings, Webd))

@@ -19,7 +19,7 @@ import numpy as np
 import uvloop
 
 from transport.io.cameras import chart
-from transport.io.webrtc.signalling import Signalling
+from transport.io.desk import Desk
 from transport.media import strip
 
 WIDTH, HEIGHT = 1280, 720
@@ -72,10 +72,10 @@ async def serve(socket: Path, rate_hz: int, path: Path) -> None:
 
     stopped = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stopped.set)
-    signalling = Signalling(socket, answer, lambda: None)
-    await signalling.open()
+    desk = Desk(socket, answer, lambda: None)
+    await desk.open()
     await stopped.wait()
-    signalling.close()
+    desk.close()
     for connection in connections:
         await connection.close()
     taken = np.array(track.taken, np.int64).reshape(-1, 2)

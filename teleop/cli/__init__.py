@@ -27,6 +27,7 @@ from teleop.cli import (
     explain,
     feed,
     keys,
+    link,
     ports,
     session,
     topics,
@@ -57,6 +58,7 @@ COMMANDS: Final[tuple[Command, ...]] = (
     keys,
     console,
     session,
+    link,
     audit,
     ports,
 )

@@ -5,13 +5,13 @@ Rules
 - Complete: the repository's node.toml names every key with its default; a test holds it to that.
 - Strict: an unknown key, a wrong type and a value out of range each end the start. The error
   names file, line and key, and says what was expected there.
-- Nothing listens beyond loopback without keys: CURVE endpoints may, the metrics page may not.
+- Nothing listens beyond loopback without keys: CURVE endpoints may, pages may by TLS, the metrics
+  page may not.
 - Units are in the keys. Secrets are paths.
 """
 
 from __future__ import annotations
 
-import ipaddress
 import re
 import tomllib
 from collections.abc import Callable
@@ -28,6 +28,7 @@ from safety.limits import Limits
 from teleop.node.mistakes import ConfigError, line_of, syntax_mistake, type_mistake
 from teleop.node.rundir import default_path
 from teleop.robot.fixture import ShapeSettings
+from teleop.settings import is_loopback
 
 BYTES_MAX: Final = 256 * 1024
 
@@ -212,6 +213,15 @@ class Metrics(Section, frozen=True, kw_only=True):
     listen: Page = "127.0.0.1:7415"
 
 
+class Web(Section, frozen=True, kw_only=True):
+    """Pages for who watches in a browser."""
+
+    listen: Page = "127.0.0.1:7417"
+    name: str = ""
+    certificate: str = ""
+    key: str = ""
+
+
 class Audit(Section, frozen=True, kw_only=True):
     """Who did what."""
 
@@ -240,6 +250,7 @@ class NodeConfig(Section, frozen=True, kw_only=True):
     video: Video = Video()
     monitor: Monitor = Monitor()
     metrics: Metrics = Metrics()
+    web: Web = Web()
     audit: Audit = Audit()
 
     @property
@@ -300,7 +311,7 @@ def parse(text: str, file: str = "node.toml") -> NodeConfig:
 
 def resolve(config: NodeConfig, folder: Path) -> NodeConfig:
     """Make the paths of a configuration absolute: `folder` is where its file lies."""
-    node = config.node
+    node, web = config.node, config.web
     run_dir = folder / node.run_dir if node.run_dir else default_path(node.name)
     paths = {"state_dir": str(folder / node.state_dir), "run_dir": str(run_dir)}
     second = config.audit.second or f"{paths['state_dir']}/audit-head"
@@ -308,6 +319,11 @@ def resolve(config: NodeConfig, folder: Path) -> NodeConfig:
         config,
         node=msgspec.structs.replace(node, **paths),
         audit=msgspec.structs.replace(config.audit, second=str(folder / second)),
+        web=msgspec.structs.replace(
+            config.web,
+            certificate=str(folder / web.certificate) if web.certificate else "",
+            key=str(folder / web.key) if web.key else "",
+        ),
     )
 
 
@@ -327,6 +343,7 @@ LISTENERS: Final[dict[str, Endpoint]] = {
         "monitor.listen",
         "monitor.publish",
         "metrics.listen",
+        "web.listen",
     )
 }
 
@@ -361,12 +378,18 @@ def _twice(key: str, config: NodeConfig) -> str:
 
 
 def _beyond_loopback(config: NodeConfig) -> str:
-    host = config.metrics.listen.rpartition(":")[0].strip("[]")
-    try:
-        inside = host in ("", "localhost") or ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        inside = False
-    return "" if inside else repr(config.metrics.listen)
+    listen = config.metrics.listen
+    return "" if is_loopback(listen) else repr(listen)
+
+
+def _without_tls(config: NodeConfig) -> str:
+    web = config.web
+    return "" if web.certificate or is_loopback(web.listen) else repr(web.listen)
+
+
+def _half_a_pair(config: NodeConfig) -> str:
+    web = config.web
+    return "" if bool(web.certificate) == bool(web.key) else "one of the two"
 
 
 def _same_device(config: NodeConfig) -> str:
@@ -434,4 +457,6 @@ CHECKS: Final = (
     Check("record.total_mb", "0, or room for three files", _no_room),
     Check("video.udp_ports", "a first port not above the last, up to 65535", _no_range),
     Check("metrics.listen", "a loopback address, because the page asks no key", _beyond_loopback),
+    Check("web.listen", "a loopback address, or a certificate and its key", _without_tls),
+    Check("web.key", "a certificate and its key, or neither", _half_a_pair),
 )

@@ -21,6 +21,7 @@ from teleop.node.config import NodeConfig, load
 from teleop.node.console import DEMO, Hand, show
 from teleop.node.errors import NodeError
 from teleop.node.kernels import COMPILE, PATIENCE_S
+from teleop.node.link import LinkError, link
 from teleop.node.noded import Report, in_words
 from teleop.node.processes import CONSOLE, Process
 from teleop.node.rundir import Busy, keeper_of
@@ -49,9 +50,13 @@ state_dir = "."               # generated keys, the robot's store
 driver = "teleop.sim.simd"    # two simulated arms over something to grip
 arms = 2
 
-[endoscope]                   # as much as a terminal shows
-width = 320
-height = 180
+[endoscope]                   # as much as two cores can spare
+width = 640
+height = 360
+rate_hz = 15
+
+[video]                       # what the page shows
+camera = "transport.io.cameras.ring"
 rate_hz = 15
 """
 
@@ -73,6 +78,7 @@ def demo(folder: Path, wish: Wish, json_file: Path | None = None) -> int:
     with Signals() as signals, Node(file, seed) as node:
         if node.wait_until_ready(signals):
             _say(introduction(config, file, seed))
+            _say(invitation(config))
             with Hand(config, wish) as hand:
                 show(hand, config, signals, node.news)
                 hand.finish(HAND_PATIENCE_S, json_file)
@@ -127,6 +133,19 @@ def introduction(config: NodeConfig, file: Path, seed: int) -> list[str]:
         "Ctrl-C stops everything and leaves nothing running.",
         "",
     ]
+
+
+def invitation(config: NodeConfig) -> list[str]:
+    """Say how to watch in a browser: a link of which the first to follow it is let in."""
+    try:
+        return [
+            "Watch in a browser. The link lets one in, once, within ten minutes:",
+            f"    {link(config, 'observer')}",
+            "Another one: trocar link observer",
+            "",
+        ]
+    except LinkError as error:
+        return [f"no page: {error}", ""]
 
 
 def clock_line(config: NodeConfig, row: Process, seed: int) -> str:

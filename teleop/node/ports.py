@@ -38,6 +38,7 @@ def openings(config: NodeConfig) -> list[Opening]:
         _listener(config.robot.guard, "session service, guards", "grants, ceilings (CURVE)"),
         _listener(config.robot.driver_listen, "the controller", "the driver's messages (CURVE)"),
         _listener(f"tcp://{config.metrics.listen}", "monitoring", "/metrics"),
+        _listener(f"tcp://{config.web.listen}", "browsers", _pages(config)),
     ]
     if config.monitor.beds:
         monitor = config.monitor
@@ -66,6 +67,10 @@ def _video(config: NodeConfig) -> list[Opening]:
         Opening("udp", address, ports, "viewers", "pictures (DTLS, SRTP)", _reach(address))
         for address in video.addresses or ("*",)
     ]
+
+
+def _pages(config: NodeConfig) -> str:
+    return "pages, offers, answers " + ("(TLS 1.3)" if config.web.certificate else "(HTTP)")
 
 
 def _reach(host: str) -> str:

@@ -96,9 +96,9 @@ def endoscope_is_simulated(config: NodeConfig) -> bool:
     return wanted and driver_is_simulated(config)
 
 
-def metrics_are_wanted(config: NodeConfig) -> bool:
+def pages_are_wanted(config: NodeConfig) -> bool:
     """Run it when there is an endpoint for it."""
-    return config.metrics.listen != ""
+    return config.metrics.listen != "" or config.web.listen != ""
 
 
 def records_are_wanted(config: NodeConfig) -> bool:
@@ -139,7 +139,7 @@ PROCESSES: Final = (
     Process("recordd",    "teleop.record.recordd",    0,  4,  Restart.ALWAYS, records_are_wanted),
     Process("endoscoped", "teleop.sim.endoscoped",    0,  5,  Restart.ALWAYS,
             endoscope_is_simulated, PICTURE),
-    Process("webd",       "teleop.webd",              0, 10,  Restart.ALWAYS, metrics_are_wanted),
+    Process("webd",       "teleop.webd",              0, 10,  Restart.ALWAYS, pages_are_wanted),
 )
 # fmt: on
 

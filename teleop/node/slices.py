@@ -315,7 +315,16 @@ def _monitord(config: NodeConfig, process: ProcessSettings) -> MonitordSettings:
 
 
 def _webd(config: NodeConfig, process: ProcessSettings) -> WebdSettings:
-    return WebdSettings(process=process, listen=config.metrics.listen)
+    web = config.web
+    return WebdSettings(
+        process=process,
+        metrics=config.metrics.listen,
+        listen=web.listen,
+        name=web.name,
+        certificate=web.certificate,
+        key=web.key,
+        cameras=(0,) if config.video.camera else (),
+    )
 
 
 def _link(config: NodeConfig, module: str, endpoint: str, identity: str) -> LinkSettings:

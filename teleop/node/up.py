@@ -16,6 +16,7 @@ from teleop.node.kernels import compile_all
 from teleop.node.noded import Noded, Report, survivors
 from teleop.node.rundir import RunDir
 from teleop.node.slices import rows, slices
+from teleop.web.tls import TlsFault, context_of
 
 
 class Unready(NodeError):
@@ -31,10 +32,11 @@ def up(
     ------
     Busy : it runs already
     RunDirError : its run directory cannot be used
-    Unready : keys, store or ports are not there
+    Unready : keys, store, ports or the certificate are not there
     """
     run_dir = RunDir(config.run_dir, str(file.absolute()))
-    problems = [] if survivors(run_dir) else [*lacking(config), *taken_ports(config)]
+    lacks = [*lacking(config), *taken_ports(config), *unusable_certificate(config)]
+    problems = [] if survivors(run_dir) else lacks
     if problems:
         run_dir.remove()
         raise Unready("\n".join(problems))
@@ -56,6 +58,18 @@ def taken_ports(config: NodeConfig) -> list[str]:
     if why:
         found.append(f"relay.datagram: {config.relay.datagram}: {why}")
     return found
+
+
+def unusable_certificate(config: NodeConfig) -> list[str]:
+    """Say why pages could not be served by TLS, in one sentence or none."""
+    web = config.web
+    if not web.certificate:
+        return []
+    try:
+        context_of(Path(web.certificate), Path(web.key))
+    except TlsFault as fault:
+        return [f"web.certificate: {fault}"]
+    return []
 
 
 def _why_not(endpoint: str, kind: socket.SocketKind) -> str:

@@ -19,9 +19,9 @@ from numpy.typing import NDArray
 from teleop.node.config import NodeConfig
 from teleop.node.errors import NodeError
 from transport.io.clock import Clock, Skew
+from transport.io.desk import Refused, ask
 from transport.io.webrtc import peer
 from transport.io.webrtc.ports import Ports
-from transport.io.webrtc.signalling import Refused, ask
 from transport.io.webrtc.viewer import Seen, Viewer
 
 LOOK_S: Final = 1.0

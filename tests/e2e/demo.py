@@ -26,7 +26,7 @@ class Demo:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        console, robot, session, guard, metrics = free_ports(5)
+        console, robot, session, guard, metrics, pages = free_ports(6)
         (folder / "node.toml").write_text(
             f"[node]\nname = 'demo-{console}'\nstate_dir = '.'\n"
             f"[relay]\nconsole = 'tcp://127.0.0.1:{console}'\n"
@@ -34,6 +34,7 @@ class Demo:
             f"[session]\nlisten = 'tcp://127.0.0.1:{session}'\n"
             f"[robot]\nguard = 'tcp://127.0.0.1:{guard}'\ndriver = 'teleop.sim.simd'\n"
             f"[metrics]\nlisten = '127.0.0.1:{metrics}'\n"
+            f"[web]\nlisten = '127.0.0.1:{pages}'\n"
         )
         self.config: NodeConfig = load(folder / "node.toml")
         self.popen: subprocess.Popen[str] | None = None

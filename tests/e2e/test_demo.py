@@ -65,7 +65,7 @@ def test_the_demos_node_differs_from_production_in_its_names_arms_and_picture_on
         for key in getattr(production, section).__struct_fields__
         if getattr(getattr(production, section), key) != getattr(getattr(demo, section), key)
     }
-    picture = {"endoscope.width", "endoscope.height", "endoscope.rate_hz"}
+    picture = {"endoscope.rate_hz", "video.camera", "video.rate_hz"}
     assert differing == {"node.name", "node.state_dir", "robot.driver", "robot.arms", *picture}
 
 
@@ -74,7 +74,8 @@ def test_the_arm_follows_and_the_record_says_how_well(demo: Demo):
     popen = demo.start("--seconds", "3", "--json", str(record))
     said, _ = popen.communicate(timeout=PATIENCE_S)
     assert popen.returncode == 0, said
-    for words in ("robotd    ready", "trocar console --link", "ppm", "ENGAGED", "rtt "):
+    link = f"http://{demo.config.web.listen}/#"
+    for words in ("robotd    ready", "trocar console --link", "ppm", link, "ENGAGED", "rtt "):
         assert words in said
     run = json.loads(record.read_bytes())
     assert run["rtt_us"]["n"] > 300

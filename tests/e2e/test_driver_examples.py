@@ -75,6 +75,8 @@ driver_listen = "{listen}"
 guard = "tcp://127.0.0.1:{3}"
 [metrics]
 listen = ""
+[web]
+listen = ""
 """
 
 _MEASURES = Registry((Measure,))

@@ -13,12 +13,15 @@ import time
 from pathlib import Path
 
 import pytest
+from aiortc import RTCSessionDescription
 
+from teleop.videod import NEGOTIATING_MAX
 from transport.io.clock import Clock, Skew
+from transport.io.desk import QUESTION_BYTES_MAX, Refused, ask
 from transport.io.mapping import Mapping
 from transport.io.webrtc import peer
+from transport.io.webrtc.identity import LABEL, State, unpack
 from transport.io.webrtc.ports import Ports
-from transport.io.webrtc.signalling import OFFER_BYTES_MAX, Refused, ask
 from transport.io.webrtc.viewer import Seen, Viewer
 from transport.media import strip
 from transport.media.freshness import Standstill
@@ -163,10 +166,10 @@ def test_a_viewer_that_stands_still_is_let_go_and_the_other_goes_on(camera, tmp_
         b"",
         b"\n",
         b"not json\n",
-        b'{"sdp": 7}\n',
-        b'{"sdp": "v=0"}\n',
-        b'{"sdp": "m=video 9 UDP/TLS/RTP/SAVPF 300\\r\\n"}\n',
-        b'{"sdp": "' + b"a=x\\r\\n" * 20_000 + b'"}\n',
+        b'{"ask": 7}\n',
+        b'{"ask": "v=0"}\n',
+        b'{"ask": "m=video 9 UDP/TLS/RTP/SAVPF 300\\r\\n"}\n',
+        b'{"ask": "' + b"a=x\\r\\n" * 20_000 + b'"}\n',
         b"x" * (10 << 20),
     ],
     ids=["nothing", "empty", "words", "number", "bare", "bad-payload", "long", "10MB"],
@@ -203,14 +206,88 @@ def test_two_pictures_are_not_one_camera(camera):
     asyncio.run(story())
 
 
+def test_a_browser_s_favourite_codec_is_not_what_is_sent(camera):
+    """A browser names VP8 first, and took what was sent for that."""
+
+    async def story():
+        peer.install(Ports(("127.0.0.1",)))
+        connection = peer.connection()
+        connection.addTransceiver("video", direction="recvonly")
+        await connection.setLocalDescription(await connection.createOffer())
+        offer = connection.localDescription.sdp
+        assert offer.index("VP8/90000") < offer.index("H264/90000")
+        answer = await ask(camera.socket, offer)
+        assert "VP8" not in answer
+        assert "profile-level-id=42e01f" in answer
+        assert "a=sendonly" in answer
+        await connection.close()
+
+    asyncio.run(story())
+
+
+def test_what_stands_still_is_told_to_who_watches(camera):
+    async def story():
+        peer.install(Ports(("127.0.0.1",)))
+        connection = peer.connection()
+        connection.addTransceiver("video", direction="recvonly").setCodecPreferences(peer.h264())
+        channel = connection.createDataChannel(LABEL, ordered=False, maxRetransmits=0)
+        states: list[State] = []
+        channel.on(
+            "message", lambda data: states.extend([w for w in [unpack(data)] if type(w) is State])
+        )
+        await connection.setLocalDescription(await connection.createOffer())
+        answer = await ask(camera.socket, connection.localDescription.sdp)
+        await connection.setRemoteDescription(RTCSessionDescription(answer, "answer"))
+        await until(lambda: State(Standstill.NONE) in states)
+        # This viewer never says that it shows anything.
+        await until(lambda: State(Standstill.VIEWER_STUCK) in states)
+        await connection.close()
+
+    asyncio.run(story())
+
+
+def test_200_half_open_negotiations_are_bounded_and_end_by_themselves(camera):
+    async def story():
+        peer.install(Ports(("127.0.0.1",)))
+        connection = peer.connection()
+        connection.addTransceiver("video", direction="recvonly").setCodecPreferences(peer.h264())
+        await connection.setLocalDescription(await connection.createOffer())
+        offer = connection.localDescription.sdp
+        outcomes = []
+        for _ in range(200):
+            try:
+                await ask(camera.socket, offer)
+                outcomes.append("")
+            except Refused as refused:
+                outcomes.append(str(refused))
+        assert outcomes[:NEGOTIATING_MAX] == [""] * NEGOTIATING_MAX
+        assert "too many negotiate at once" in outcomes
+        assert outcomes.count("") < 200 / 2
+        frames = camera.number("frames_total")
+        await until(lambda: camera.number("frames_total") > frames + 5)
+        await connection.close()
+        seen: list[Seen] = []
+        async with asyncio.timeout(30):
+            while True:  # ten seconds at most, and no longer than the silence that ends them
+                try:
+                    watching = await viewer(camera, seen)
+                    break
+                except Refused:
+                    await asyncio.sleep(0.2)
+        await until(lambda: len(seen) > 5)
+        await watching.close()
+
+    asyncio.run(story())
+
+
 def test_no_camera_is_said(tmp_path):
-    with pytest.raises(Refused, match="no camera answers"):
+    with pytest.raises(Refused, match="nobody answers"):
         asyncio.run(ask(tmp_path / "video-0.sock", "v=0"))
 
 
 def test_the_socket_is_ours_alone(camera):
     assert os.stat(camera.socket).st_mode & 0o777 == 0o600
-    assert OFFER_BYTES_MAX < 1 << 20
+    assert QUESTION_BYTES_MAX < 1 << 20
 
 
 def test_a_ring_that_is_not_there_is_a_camera_that_is_dead(tmp_path):

@@ -27,6 +27,8 @@ listen = "tcp://127.0.0.1:2"
 guard = "tcp://127.0.0.1:3"
 [metrics]
 listen = ""
+[web]
+listen = ""
 """
 
 

@@ -78,6 +78,12 @@ MISTAKES = {
     "metrics for the ward": Mistake(
         "[metrics]\nlisten = 'ward.example:9100'", 2, "metrics.listen", "a loopback address",
         "'ward.example:9100'"),
+    "pages for the ward without a certificate": Mistake(
+        "[web]\nlisten = '*:7417'", 2, "web.listen", "a loopback address, or a certificate",
+        "'*:7417'"),
+    "a certificate without its key": Mistake(
+        "[web]\ncertificate = 'page.pem'", 1, "web.key", "a certificate and its key",
+        "one of the two"),
     "unknown driver": Mistake(
         "[robot]\ndriver = 'teleop.sim.simq'", 2, "robot.driver", '"external"',
         "'teleop.sim.simq'"),
@@ -140,6 +146,12 @@ def test_nothing_listens_beyond_loopback_unless_told_to():
 def test_endpoints_with_keys_may_listen_everywhere(host: str):
     config = parse(f"[relay]\nconsole = 'tcp://{host}:7411'")
     assert config.relay.console == f"tcp://{host}:7411"
+
+
+def test_pages_go_out_by_tls():
+    text = "[web]\nlisten = '*:7417'\ncertificate = 'page.pem'\nkey = '/k/page.key'"
+    web = resolve(parse(text), Path("/etc/trocar")).web
+    assert (web.certificate, web.key) == ("/etc/trocar/page.pem", "/k/page.key")
 
 
 @pytest.mark.parametrize("listen", ["", "127.0.0.1:9100", "[::1]:9100", "localhost:9100"])

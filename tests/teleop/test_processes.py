@@ -136,8 +136,9 @@ def test_a_bed_has_a_monitor_with_a_key_that_may_lower_what_robots_do():
     assert msgspec.json.decode(msgspec.json.encode(told), type=MonitordSettings) == told
 
 
-def test_no_endpoint_no_metrics():
-    assert "webd" not in names(parse("[metrics]\nlisten = ''"))
+def test_no_endpoint_no_pages():
+    assert "webd" not in names(parse("metrics.listen = ''\nweb.listen = ''"))
+    assert "webd" in names(parse("metrics.listen = ''"))
 
 
 def test_no_room_no_recorder():

@@ -6,7 +6,7 @@ import pytest
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
-from teleop.webd import BOUNDS_S, BoardsCollector
+from teleop.web.metrics import BOUNDS_S, BoardsCollector
 from transport.io.mapping import Mapping
 from transport.telemetry.board import Board
 

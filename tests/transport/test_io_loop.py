@@ -1,5 +1,6 @@
 """Timers, signals and ends of the loop."""
 
+import asyncio
 import os
 import signal
 import time
@@ -109,6 +110,19 @@ def test_an_error_nobody_expected_ends_it_with_code_1(loop, capsys):
     loop.call_soon(broken)
     assert loop.run() == 1
     assert "this test broke it" in capsys.readouterr().err
+
+
+def test_what_has_to_be_waited_for_is_finished_after_the_run(loop):
+    done = []
+
+    async def work():
+        await asyncio.sleep(0)
+        done.append(1)
+
+    loop.call_soon(loop.stop)
+    loop.run()
+    loop.finish(work())
+    assert done == [1]
 
 
 def test_the_worst_code_wins(loop):

@@ -162,6 +162,10 @@ class Loop:
         task.add_done_callback(self._done)
         return task
 
+    def finish(self, work: Coroutine[Any, Any, None]) -> None:
+        """Run what has to be waited for at the end, after `run` has returned."""
+        self._loop.run_until_complete(work)
+
     def sweep(self, look: Callable[[], None]) -> None:
         """Call `look` on the process's one safety tick, every `SAFETY_TICK_NS`.
 

@@ -7,8 +7,10 @@ showed last. Both are small, unordered and never repeated: the next picture has 
     note     u8 1, u32 RTP timestamp, u64 frame id, u64 age when it was sent, ns
     shown    u8 2, u64 frame id, u64 age when it was shown, ns
     ping     u8 3, u64 anything          pong    u8 4, the same
+    state    u8 5, u8 what stands still on the way to the viewer (transport.media.freshness)
 
-All little endian. Ages need no common clock: the way between is half of what ping and pong took.
+All little endian; a word of an unknown kind is none, so that kinds may be added. Ages need no
+common clock: the way between is half of what ping and pong took.
 """
 
 from __future__ import annotations
@@ -20,7 +22,8 @@ LABEL: Final = "frames"
 _NOTE = struct.Struct("<BIQQ")
 _SHOWN = struct.Struct("<BQQ")
 _PING = struct.Struct("<BQ")
-NOTE, SHOWN, PING, PONG = 1, 2, 3, 4
+_STATE = struct.Struct("<BB")
+NOTE, SHOWN, PING, PONG, STATE = 1, 2, 3, 4, 5
 
 
 class Note(NamedTuple):
@@ -50,7 +53,13 @@ class Pong(NamedTuple):
     token: int
 
 
-Word = Note | Shown | Ping | Pong
+class State(NamedTuple):
+    """What stands still, as its sender sees it."""
+
+    standstill: int
+
+
+Word = Note | Shown | Ping | Pong | State
 
 
 def pack(word: Word) -> bytes:
@@ -64,6 +73,8 @@ def pack(word: Word) -> bytes:
             return _PING.pack(PING, token)
         case Pong(token):
             return _PING.pack(PONG, token)
+        case State(standstill):
+            return _STATE.pack(STATE, standstill)
 
 
 def unpack(data: bytes | str) -> Word | None:
@@ -78,4 +89,6 @@ def unpack(data: bytes | str) -> Word | None:
     if kind in (PING, PONG) and size == _PING.size:
         token: int = _PING.unpack(data)[1]
         return Ping(token) if kind == PING else Pong(token)
+    if kind == STATE and size == _STATE.size:
+        return State(*_STATE.unpack(data)[1:])
     return None

@@ -1,7 +1,7 @@
-"""Passes offers and answers between processes of one machine: a socket that only we can open.
+"""Has a question of another process of this machine answered: a socket that only we can open.
 
-One line of JSON each way, `{"sdp": ...}` there, `{"sdp": ...}` or `{"refused": why}` back, then it
-is over. What is behind it, a page's server or a viewer of this machine, has been let in already.
+One line of JSON each way, `{"ask": ...}` there, `{"answer": ...}` or `{"refused": why}` back, then
+it is over. Who may open the socket, this user or root, has been let in already.
 """
 
 from __future__ import annotations
@@ -17,36 +17,36 @@ from typing import Final
 import msgspec
 
 #: A browser's offer has 3 to 9 kB.
-OFFER_BYTES_MAX: Final = 64 * 1024
+QUESTION_BYTES_MAX: Final = 64 * 1024
 PATIENCE_S: Final = 10.0
 ASKING_MAX: Final = 32
 _CREDENTIALS = struct.Struct("3i")
 
 
-class Offer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A viewer's description of what it can take."""
+class Question(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What is asked; what it means is between the two."""
 
-    sdp: str
+    ask: str
 
 
 class Answer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What it gets, or why it gets nothing."""
+    """What comes back, or why nothing does."""
 
-    sdp: str = ""
+    answer: str = ""
     refused: str = ""
 
 
 class Refused(Exception):
-    """An offer that is not answered; the text is for a person."""
+    """A question that is not answered; the text is for a person."""
 
 
-class Signalling:
+class Desk:
     """The side that answers.
 
     Parameters
     ----------
     path : of the socket, 0600
-    answer : makes an answer of an offer; Refused says why not
+    answer : makes an answer of a question; Refused says why not
     on_refused : told of each that got nothing
     """
 
@@ -69,7 +69,7 @@ class Signalling:
         listening.bind(str(self._path))
         self._path.chmod(0o600)
         self._server = await asyncio.start_unix_server(
-            self._asked, sock=listening, limit=OFFER_BYTES_MAX
+            self._asked, sock=listening, limit=QUESTION_BYTES_MAX
         )
 
     def close(self) -> None:
@@ -84,7 +84,7 @@ class Signalling:
             if self._asking > ASKING_MAX or not _is_ours(writer):
                 raise Refused("too many ask at once" if _is_ours(writer) else "another user")
             async with asyncio.timeout(PATIENCE_S):
-                answer = Answer(sdp=await self._answer(await _offer(reader)))
+                answer = Answer(answer=await self._answer(await _question(reader)))
         except Refused as refused:
             self._on_refused()
             answer = Answer(refused=str(refused))
@@ -101,8 +101,8 @@ class Signalling:
         writer.close()
 
 
-async def ask(path: Path, sdp: str) -> str:
-    """Have an offer answered by the process that listens at `path`.
+async def ask(path: Path, question: str) -> str:
+    """Have a question answered by the process that listens at `path`.
 
     Raises
     ------
@@ -110,24 +110,24 @@ async def ask(path: Path, sdp: str) -> str:
     """
     try:
         async with asyncio.timeout(PATIENCE_S):
-            reader, writer = await asyncio.open_unix_connection(str(path), limit=OFFER_BYTES_MAX)
-            writer.write(msgspec.json.encode(Offer(sdp)) + b"\n")
+            reader, writer = await asyncio.open_unix_connection(str(path), limit=QUESTION_BYTES_MAX)
+            writer.write(msgspec.json.encode(Question(question)) + b"\n")
             line = await reader.readline()
             writer.close()
         answer = msgspec.json.decode(line, type=Answer)
     except (OSError, TimeoutError, ValueError, msgspec.MsgspecError) as error:
-        raise Refused(f"no camera answers at {path}: {error!r}") from error
+        raise Refused(f"nobody answers at {path}: {error!r}") from error
     if answer.refused:
         raise Refused(answer.refused)
-    return answer.sdp
+    return answer.answer
 
 
-async def _offer(reader: asyncio.StreamReader) -> str:
+async def _question(reader: asyncio.StreamReader) -> str:
     try:
         line = await reader.readline()
-        return msgspec.json.decode(line, type=Offer).sdp
+        return msgspec.json.decode(line, type=Question).ask
     except (ValueError, msgspec.MsgspecError) as error:
-        raise Refused(f"not an offer: {error}") from None
+        raise Refused(f"not a question: {error}") from None
 
 
 def _is_ours(writer: asyncio.StreamWriter) -> bool:
