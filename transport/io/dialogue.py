@@ -17,7 +17,7 @@ Rules
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import zmq
 
@@ -55,6 +55,7 @@ class Listener:
     on_message : called with the device and each message but Clock
     refused : called with the cause of each refusal, one of `CAUSES`
     rate_hz, burst : what one device may send
+    limits : what a device of this name may send instead
     callers_max : devices that are remembered at a time
     """
 
@@ -71,6 +72,7 @@ class Listener:
         *,
         rate_hz: int = RATE_HZ,
         burst: int = BURST,
+        limits: Mapping[str, tuple[int, int]] = {},
         callers_max: int = CALLERS_MAX,
     ) -> None:
         self._callers_max = callers_max
@@ -78,7 +80,8 @@ class Listener:
         self._keyring = keyring
         self._domain = domain
         self._clock = runtime.clock
-        self._limits = rate_hz, burst
+        self._limit = rate_hz, burst
+        self._limits = limits
         self._buckets: dict[str, TokenBucket] = {}  # by key: no more than the registry has
         self._on_caller = on_caller
         self._on_message = on_message
@@ -90,6 +93,11 @@ class Listener:
         self._port: Port | None = None
         self._retry: Every | None = None
         self._bind()
+
+    def poll(self) -> None:
+        """Take what waits now, without waiting for the loop to come round."""
+        if self._port is not None:
+            self._port.poll()
 
     def send(self, device: str, data: bytes) -> bool:
         """Send to a device by name; False when it is not connected."""
@@ -169,7 +177,7 @@ class Listener:
         if device is None:
             return self._refused("revoked")
         now_ns = self._clock.now_ns()
-        if not self._bucket(device.public_z85).take(now_ns):
+        if not self._bucket(device).take(now_ns):
             return self._refused("rate")
         if len(data) > MESSAGE_BYTES_MAX:
             return self._refused("oversized")
@@ -184,10 +192,11 @@ class Listener:
             return None
         return self._on_message(device, data)
 
-    def _bucket(self, key: str) -> TokenBucket:
-        found = self._buckets.get(key)
+    def _bucket(self, device: Device) -> TokenBucket:
+        found = self._buckets.get(device.public_z85)
         if found is None:
-            found = self._buckets[key] = TokenBucket(*self._limits)
+            limit = self._limits.get(device.name, self._limit)
+            found = self._buckets[device.public_z85] = TokenBucket(*limit)
         return found
 
 
