@@ -25,7 +25,7 @@ from safety.bedside import Report
 from safety.gate import Gate
 from safety.grant import Acceptance, Boot, GrantError, Revoke, boot_id
 from safety.interlock import Act, Interlock, Transition
-from safety.messages import Ceiling
+from safety.messages import Ceiling, Event
 from safety.secret import Seals
 from safety.signers import Signers, Succession
 from safety.state import Cause, State
@@ -281,6 +281,10 @@ class Agent:
             patient=self._team.patient,
         )
 
+    def standing(self, now_ns: int) -> Event:
+        """Say how the robot stands, as an event that changes nothing."""
+        return self._unchanged(self.interlock.cause, now_ns)
+
     # Inside ------------------------------------------------------------------------------
 
     def _end(self, cause: Cause, now_ns: int) -> None:
@@ -322,6 +326,9 @@ class Agent:
 
     def _tell(self, cause: Cause, now_ns: int) -> None:
         """Say something over the guard that changes no state."""
+        self._outbox.answer(self._unchanged(cause, now_ns))
+
+    def _unchanged(self, cause: Cause, now_ns: int) -> Event:
         state = self.interlock.state
         event = Transition(state, state, cause, now_ns)
-        self._outbox.answer(self._voice.event(event, self.epoch_max, self.arms[0].seq))
+        return self._voice.event(event, self.epoch_max, self.arms[0].seq)

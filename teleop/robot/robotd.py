@@ -15,6 +15,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from safety import bedside, driver, grant, messages
+from safety.estop import TOKEN_NS
 from safety.gate import Verdict
 from safety.interlock import Transition
 from safety.profile import LADDERS, MS, Profile
@@ -55,6 +56,9 @@ PORTRAIT_TICKS = 10
 #: Grants of one session service: a signature takes 150 us to judge, and commands wait for it.
 GRANT_RATE_HZ, GRANT_BURST = 10, 10
 
+#: A wired emergency stop says its token every 5 ms; twice that, and what waits after a pause.
+ESTOP_RATE_HZ, ESTOP_BURST = 2000 * MS // TOKEN_NS, 40
+
 DOORS = {
     "guard": frozenset({Role.SESSION, Role.GUARD, Role.RELAY}),
     "driver": frozenset({Role.DRIVER}),
@@ -89,6 +93,7 @@ class Robotd:
         self._events = runtime.flight("event", EVENT_FIELDS, 1024)
         self._store = RobotStore(Path(settings.store))
         self._signers = settings.signers
+        self._wired = frozenset(settings.robot.estops)
         self._keyring = keyring = Keyring.load(settings.keys)
         tape = runtime.tape(TAPE_BYTES) if settings.tape else None
         self._taped = self._boot(settings, keyring, tape)
@@ -123,6 +128,9 @@ class Robotd:
         self._drain()
 
     def _take_commands(self) -> None:
+        # A token that waits in its socket has come: a pause of this process loses no wired stop.
+        if self._wired:
+            self._guard.poll()
         for link in self._links:
             for part in link.receive():
                 self._feed(Kind.PART, part)
@@ -153,6 +161,9 @@ class Robotd:
         if isinstance(message, messages.Ceiling):
             if not self._feed(Kind.GUARD, data, device.name):
                 self._refuse("forbidden")
+            elif message.max_state == State.ESTOP and device.name in self._wired:
+                # A stop that was latched before it was pressed here is acknowledged too.
+                self._guard.send(device.name, encode(self._agent.standing(now_ns)))
         elif device.role is not Role.SESSION:
             self._refuse("forbidden")
         elif isinstance(message, grant.Grant):
@@ -247,6 +258,7 @@ class Robotd:
     def _tick(self) -> None:
         if self._keyring.refresh():
             self._keys_changed()
+        self._take_commands()
         self._feed(Kind.DEADLINE)
         self._runtime.pm_qos.hold(self._agent.gate.session is not None)
         self._count()
@@ -306,6 +318,7 @@ class Robotd:
                 self._greet,
                 self._guarded,
                 self._refuse,
+                limits=dict.fromkeys(self._wired, (ESTOP_RATE_HZ, ESTOP_BURST)),
             )
         )
         self._driver = runtime.keep(
