@@ -1417,3 +1417,13 @@ def test_a_robot_without_a_hand_is_an_agent_all_the_same():
     assert agent.next_deadline_ns(START_NS) > START_NS
     assert agent.interlock.state is State.IDLE
     assert Profile.NATIVE in Profile
+
+
+def test_how_it_stands_is_an_event_that_changes_nothing():
+    rig, _ = with_button()
+    event = rig.agent.standing(rig.now_ns)
+    assert (event.old, event.new, event.t_ns) == (State.ENGAGED, State.ENGAGED, rig.now_ns)
+    assert rig.agent.bedside(Bedside(20, "estop"), rig.now_ns)
+    event = rig.agent.standing(rig.now_ns)
+    assert (event.old, event.new) == (State.ESTOP, State.ESTOP)
+    assert event.cause == rig.agent.interlock.cause

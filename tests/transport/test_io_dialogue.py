@@ -1,5 +1,7 @@
 """Talk beside the commands: keys that are revoked or rotated while it goes on."""
 
+import time
+
 import pytest
 
 from tests.transport.conftest import World
@@ -14,7 +16,7 @@ WORD = bytes([0x93, 1, 60, 0])
 class Talk:
     """A listener with the relay's key, and a caller with a console's."""
 
-    def __init__(self, world):
+    def __init__(self, world, limits=None):
         self.world = world
         self.keyring = Keyring.load(world.keys)
         self.heard, self.said, self.refused = [], [], []
@@ -30,6 +32,7 @@ class Talk:
             lambda _: None,
             lambda device, data: self.heard.append((device.name, data)),
             self.refused.append,
+            limits=limits or {},
         )
         self.endpoint = self.listener.endpoint
         self.caller = Caller(
@@ -115,3 +118,36 @@ def test_a_listener_that_is_closed_while_it_waits_for_its_port_lets_go(talk):
     assert not talk.listener.send("console", WORD)
     talk.listener.close()
     talk.listener.close()
+
+
+def flood(world, limits):
+    """Say 60 words at once; return how many were heard, and how many refused for their rate."""
+    talk = Talk(world, limits)
+    try:
+        talk.passes()
+        world.until(lambda: not talk.heard or talk.heard.clear())
+        before = talk.refused.count("rate")
+        for _ in range(60):
+            world.until(lambda: talk.caller.send(WORD))
+        world.until(lambda: len(talk.heard) + talk.refused.count("rate") - before >= 60)
+        return len(talk.heard), talk.refused.count("rate") - before
+    finally:
+        talk.close()
+
+
+def test_a_device_may_have_a_limit_of_its_own_and_its_neighbour_has_not(world: World):
+    heard, refused = flood(world, {"console2": (400, 100)})
+    assert refused > 0
+    assert heard < 60
+    assert flood(world, {"console": (400, 100)}) == (60, 0)
+
+
+def test_what_waits_is_taken_at_once_by_who_asks(talk):
+    talk.heard.clear()
+    talk.world.until(lambda: talk.caller.send(WORD))
+    patience = 1000
+    while not talk.heard and patience:
+        time.sleep(0.005)  # the loop does not come round meanwhile
+        talk.listener.poll()
+        patience -= 1
+    assert talk.heard == [("console", WORD)]

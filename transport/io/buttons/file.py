@@ -38,7 +38,7 @@ def path_of(run_dir: Path, device: str) -> Path:
     ------
     ValueError : not the plain name of a file
     """
-    if Path(device).name != device:
+    if Path(device).name != device or device == "..":
         raise ValueError("a plain name, without folders")
     return run_dir / FOLDER / device
 
