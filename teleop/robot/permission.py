@@ -81,6 +81,10 @@ class Permission:
         else:
             self.lower(State.HOLD, cause, now_ns)
 
+    def is_deaf(self, now_ns: int) -> bool:
+        """Tell whether nobody knows how a wired emergency stop stands."""
+        return self._ceilings.is_deaf(now_ns)
+
     def next_deadline_ns(self, now_ns: int) -> int | None:
         """When the next ceiling lapses."""
         return self._ceilings.next_deadline_ns(now_ns)

@@ -448,11 +448,12 @@ ROWS: tuple[Row, ...] = (
     ),
     Row(
         47,
-        "the cable of a wired emergency stop is cut",
+        "a wired emergency stop can no longer be read",
         "absence of its token",
-        "PROTECTIVE_STOP",
-        (most("PROTECTIVE_STOP", 20.0),),
+        "HOLD, PROTECTIVE_STOP",
+        (most("HOLD", 20.0), most("PROTECTIVE_STOP", 500.0)),
         drives.a_wired_stop_falls_silent,
+        elsewhere="a loop that is cut is an ESTOP: tests/teleop/test_estopd.py",
     ),
     Row(
         48,
