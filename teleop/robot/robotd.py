@@ -11,6 +11,7 @@ import sys
 from collections import deque
 from pathlib import Path
 
+import zmq
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
@@ -32,7 +33,7 @@ from transport.io.curve import Doorman
 from transport.io.dialogue import Listener
 from transport.io.driver import CAUSES as SOCKET_CAUSES
 from transport.io.driver import open_driver
-from transport.io.keys import Device, Identity, Keyring, Role
+from transport.io.keys import Device, Identity, KeyFault, Keyring, Role
 from transport.io.link import Link, open_link
 from transport.io.process import Runtime, main
 from transport.io.seqpacket import SeqpacketServer
@@ -95,6 +96,7 @@ class Robotd:
         self._signers = settings.signers
         self._wired = frozenset(settings.robot.estops)
         self._keyring = keyring = Keyring.load(settings.keys)
+        self._name = settings.identity
         tape = runtime.tape(TAPE_BYTES) if settings.tape else None
         self._taped = self._boot(settings, keyring, tape)
         self._agent = self._taped.agent
@@ -276,6 +278,12 @@ class Robotd:
             for old, new, proof in self._keyring.successions(name):
                 word = Succession(62, name, old, new, proof)
                 self._feed(Kind.GUARD, encode(word), name)
+        try:
+            identity = self._keyring.identity(self._name)
+            self._guard.rekey(identity)
+            self._driver.rekey(identity)
+        except (KeyFault, zmq.ZMQError) as fault:  # what is in force goes on
+            sys.stderr.write(f"robotd: {fault}\n")
 
     def _handle(self, event: Transition | Persist) -> None:
         if isinstance(event, Persist):

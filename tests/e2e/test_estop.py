@@ -130,6 +130,24 @@ def test_a_process_that_dies_or_hangs_is_a_standstill_until_it_is_back(demo: Dem
     until(lambda: reset(demo) and stands(demo).state >= State.DEGRADED, "motion again")
 
 
+def test_all_keys_are_rotated_and_the_token_is_heard_on(demo: Demo):
+    def rotation() -> list[State]:
+        until(lambda: reset(demo) and stands(demo).state >= State.DEGRADED, "motion")
+        before = len(causes(demo))
+        config = str(demo.folder / "node.toml")
+        assert main(["keys", "rotate", "--grace", "2", "--config", config]) == 0
+        until(lambda: stands(demo).state >= State.DEGRADED, "motion under the new keys")
+        return lost(demo, before)
+
+    pids = demo.pids()
+    # A machine that stands still loses a token, too; not three times in a row.
+    held = [rotation()]
+    while held[-1] and len(held) < 3:
+        held.append(rotation())
+    assert not held[-1], held
+    assert demo.pids() == pids, "nobody had to start anew"
+
+
 def test_a_button_that_is_none_is_refused_in_words(demo: Demo, capsys):
     assert main(["estop", "press", "blue", "--config", str(demo.folder / "node.toml")]) == 2
     assert "no button 'blue' to press here; expected one of red-button" in capsys.readouterr().err

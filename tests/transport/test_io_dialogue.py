@@ -113,9 +113,52 @@ def test_a_revoked_caller_is_told_nothing_more_and_heard_no_more(talk):
     assert talk.said == []
 
 
-def test_a_listener_that_is_closed_while_it_waits_for_its_port_lets_go(talk):
+def test_who_is_here_stays_while_a_listener_proves_another_key(talk):
+    lines = []
+    talk.rotate("relay")
     talk.listener.rekey(talk.keyring.identity("relay"))
+    for _ in range(50):
+        talk.world.run_for(0.002)
+        lines.append(talk.caller.send(WORD) and talk.listener.send("console", WORD))
+    talk.caller.rekey(talk.keyring.identity("console"), talk.keyring.server("relay"))
+    for _ in range(200):
+        talk.world.run_for(0.002)
+        lines.append(talk.caller.send(WORD) and talk.listener.send("console", WORD))
+    assert all(lines), "neither is without the other for a moment"
+    assert keys.retire(talk.world.keys, "relay") == 1
+    assert talk.keyring.refresh()
+    talk.listener.forget_revoked()
+    assert talk.caller.send(WORD), "it has gone over"
+    assert talk.listener.send("console", WORD)
+    talk.passes()
+    talk.listener.rekey(talk.keyring.identity("relay"))
+    talk.passes()
+
+
+def test_who_does_not_come_over_is_let_go_of_when_the_old_key_is_revoked(talk):
+    talk.rotate("relay")
+    talk.listener.rekey(talk.keyring.identity("relay"))
+    talk.passes()
+    assert keys.retire(talk.world.keys, "relay") == 1
+    assert talk.keyring.refresh()
+    talk.listener.forget_revoked()
     assert not talk.listener.send("console", WORD)
+    talk.caller.rekey(talk.keyring.identity("console"), talk.keyring.server("relay"))
+    talk.passes()
+
+
+def test_rotation_after_rotation_at_one_port(talk):
+    for _ in range(3):
+        talk.rotate("relay")
+        talk.listener.rekey(talk.keyring.identity("relay"))
+        talk.caller.rekey(talk.keyring.identity("console"), talk.keyring.server("relay"))
+        talk.passes()
+    assert talk.listener.endpoint == talk.endpoint
+
+
+def test_a_listener_that_is_closed_twice_lets_go(talk):
+    talk.rotate("relay")
+    talk.listener.rekey(talk.keyring.identity("relay"))
     talk.listener.close()
     talk.listener.close()
 
