@@ -38,7 +38,12 @@ STARTS_MAX: Final = 10
 REPORT_BYTES_MAX: Final = 1 << 20
 DAY_NS: Final = 86_400_000_000_000
 HAND: Final = "demo"
-CONSOLES: Final = {HAND: Role.SCRIPT, "script": Role.SCRIPT, "console": Role.CONSOLE}
+CONSOLES: Final = {
+    HAND: Role.SCRIPT,
+    "script": Role.SCRIPT,
+    "console": Role.CONSOLE,
+    "observer": Role.OBSERVER,
+}
 BUTTON: Final = "red-button"
 NODE_TOML: Final = f"""\
 # The demo's node. What is not here has the default of a production node.toml.

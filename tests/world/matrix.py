@@ -436,7 +436,7 @@ ROWS: tuple[Row, ...] = (
         "no gap",
         (none("commands lost"), none("grants of the old key accepted")),
         authority.keys_are_rotated_in_a_session,
-        elsewhere="keys of consoles and of the session service: tests/e2e/test_handover.py",
+        elsewhere="keys of consoles, relays, robots, session service: tests/e2e/test_handover.py",
     ),
     Row(
         46,
