@@ -82,7 +82,7 @@ WORDS: dict[Cause, str] = {
     Cause.GAP: "a gap in the command stream",
     Cause.SILENCE: "no command in time",
     Cause.LONG_SILENCE: "no command for too long",
-    Cause.HAND_SILENCE: "the hand's device stopped reporting",
+    Cause.HAND_SILENCE: "the hand's device stopped reporting: release the deadman, press again",
     Cause.LATE: "commands come too late",
     Cause.STREAM_CLEAN: "the command stream is clean again",
     Cause.RESUMED: "the stream returned in time",

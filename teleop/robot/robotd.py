@@ -88,13 +88,15 @@ class Robotd:
     def __init__(self, settings: RobotdSettings, runtime: Runtime) -> None:
         self._runtime = runtime
         self._clock = runtime.clock
-        self._open_board(runtime)
+        self._open_board(settings, runtime)
         self._pulse = runtime.open_pulse(STAGES)
         self._commands = runtime.flight("command", COMMAND_FIELDS, FLIGHT)
         self._events = runtime.flight("event", EVENT_FIELDS, 1024)
         self._store = RobotStore(Path(settings.store))
         self._signers = settings.signers
         self._wired = frozenset(settings.robot.estops)
+        self._relays = [link.server for link in settings.links]
+        self._blamed: set[str] = set()
         self._keyring = keyring = Keyring.load(settings.keys)
         self._name = settings.identity
         tape = runtime.tape(TAPE_BYTES) if settings.tape else None
@@ -133,9 +135,13 @@ class Robotd:
         # A token that waits in its socket has come: a pause of this process loses no wired stop.
         if self._wired:
             self._guard.poll()
-        for link in self._links:
+        counts = self._agent.gate.counts
+        for link, forged in zip(self._links, self._forged, strict=True):
+            before = counts[Verdict.TAG]
             for part in link.receive():
                 self._feed(Kind.PART, part)
+            if counts[Verdict.TAG] != before:
+                forged.add(counts[Verdict.TAG] - before)
 
     def _measured(self, data: bytes) -> None:
         try:
@@ -380,14 +386,18 @@ class Robotd:
             self._clock.now_ns(),
         )
 
-    def _open_board(self, runtime: Runtime) -> None:
+    def _open_board(self, settings: RobotdSettings, runtime: Runtime) -> None:
         verdicts = [f'gate_total{{verdict="{verdict.name.lower()}"}}' for verdict in Verdict]
         refused = {cause: f'robot_refused_total{{cause="{cause}"}}' for cause in CAUSES}
         shaken = {name: f'robot_handshake_total{{result="{name}"}}' for name in HANDSHAKES}
         gauges = ("state", "cause", "epoch", "driver", "link_dropped")
+        forged = [f'robot_forged_total{{relay="{link.server}"}}' for link in settings.links]
         board = runtime.open_board(
-            (*verdicts, *refused.values(), *shaken.values()), gauges, ("late_ns",)
+            (*verdicts, *refused.values(), *shaken.values(), *dict.fromkeys(forged)),
+            gauges,
+            ("late_ns",),
         )
+        self._forged = [board.counter(name) for name in forged]
         self._verdicts = [board.counter(name) for name in verdicts]
         self._refused = {cause: board.counter(name) for cause, name in refused.items()}
         self._shaken = {result: board.counter(name) for result, name in shaken.items()}
@@ -399,6 +409,10 @@ class Robotd:
             counter.add(total - counter.value)
         measure = self._refused["measure"]
         measure.add(self._agent.drive.refused - measure.value)
+        for relay, counter in zip(self._relays, self._forged, strict=True):
+            if counter.value and relay not in self._blamed:
+                self._blamed.add(relay)
+                sys.stderr.write(f"robotd: commands with a false tag come by {relay}\n")
         self._gauges["epoch"].set(self._agent.epoch_max)
         self._gauges["driver"].set(self._agent.drive.flags)
         self._gauges["link_dropped"].set(sum(link.stats.dropped_send for link in self._links))

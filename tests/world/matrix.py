@@ -414,11 +414,11 @@ ROWS: tuple[Row, ...] = (
     Row(
         43,
         "a relay edits what it forwards",
-        "the tag",
-        "none beside an honest relay; alone, HOLD",
-        (none("commands lost beside an honest relay"), HOLD),
+        "the tag, counted by relay",
+        "told; none beside an honest relay; alone, HOLD. A fence would let any console end a relay",
+        (none("commands lost beside an honest relay"), most("FORGERY is told", 100.0), HOLD),
         attackers.a_relay_edits_what_it_forwards,
-        elsewhere="whose path it was, the record says: it beats, and no watchdog ends it",
+        elsewhere="which relay it was: tests/e2e/test_hostile.py",
     ),
     Row(
         44,
