@@ -101,6 +101,11 @@ class Ceilings:
         """Tell whether a wired emergency stop that was heard once is not heard now."""
         return any(now_ns >= self._held[source].expires_ns for source in self._wired)
 
+    @property
+    def is_pressed(self) -> bool:
+        """Whether a wired emergency stop was down when it was heard last."""
+        return any(self._held[source].max_state is State.ESTOP for source in self._wired)
+
     def lowest(self, now_ns: int) -> Lowest:
         """Find the lowest ceiling in force."""
         lowest, arms = _LIFTED, True

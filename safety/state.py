@@ -68,6 +68,7 @@ class Cause(IntEnum):
     RETRACTING = 40
     RELEASING = 41
     BOUND = 42
+    WIRED_ESTOP = 43
 
 
 #: The same for people: what a screen says behind the state's name.
@@ -115,4 +116,5 @@ WORDS: dict[Cause, str] = {
     Cause.RETRACTING: "the team retracts the instrument",
     Cause.RELEASING: "the team opens the jaw",
     Cause.BOUND: "bed and patient were bound at the bedside",
+    Cause.WIRED_ESTOP: "a wired emergency stop is pressed, or its loop is cut",
 }

@@ -194,6 +194,10 @@ class Agent:
         self._judge_itself(now_ns)
         return self._team.hear(message, now_ns)
 
+    def why_not(self, verb: str, now_ns: int) -> str:
+        """Say at the bedside why nothing came of a word."""
+        return self._team.why_not(verb, now_ns)
+
     def report(self, why: str, now_ns: int) -> Report:
         """Say at the bedside how the robot stands."""
         return self._team.report(why, now_ns)

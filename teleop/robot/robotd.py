@@ -209,8 +209,7 @@ class Robotd:
             return
         # Who only looks changes nothing: there is no need to do it again in a replay.
         done = verb == "status" or self._feed(Kind.BEDSIDE, data)
-        state = self._agent.interlock.state.name
-        why = "" if done else f"nothing to {verb.lower()} in {state}"
+        why = "" if done else self._agent.why_not(verb.lower(), now_ns)
         self._bedside.send(encode(self._agent.report(why, now_ns)))
         self._drain()
 

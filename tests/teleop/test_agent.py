@@ -1142,7 +1142,9 @@ def test_a_pressed_button_is_an_estop_at_once_and_its_acknowledgement_an_event()
     pressed_ns = rig.now_ns
     wired(rig, button, 3)
     [stop] = rig.transitions
-    assert stop.new is State.ESTOP
+    assert (stop.new, stop.cause) == (State.ESTOP, Cause.WIRED_ESTOP)
+    assert not rig.agent.bedside(Bedside(20, "reset"), rig.now_ns)
+    assert rig.agent.why_not("reset", rig.now_ns) == "no reset yet: pillar: pressed"
     assert stop.t_ns - pressed_ns <= 10 * MS
     button.acknowledged(State(told(rig, Event)[-1].new))
     button.read(down=False)

@@ -201,6 +201,16 @@ def test_a_wired_stop_that_is_not_heard_ends_a_press_and_lets_no_other_begin():
     assert press(rig, number=3)
 
 
+def test_a_press_that_moves_nothing_says_what_to_do_first():
+    rig = Rig().to_engaged()
+    assert rig.agent.why_not("token", rig.now_ns) == "take it first"
+    say(rig, "take")
+    assert rig.agent.why_not("token", rig.now_ns) == "its press is over: press again"
+    say(rig, "estop")
+    assert rig.agent.why_not("token", rig.now_ns) == "nothing moves in ESTOP: reset it first"
+    assert rig.agent.why_not("take", rig.now_ns) == "nothing to take in ESTOP"
+
+
 def test_nothing_moves_without_local():
     rig = Rig().to_engaged()
     at = rig.pose[0]
