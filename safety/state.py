@@ -69,6 +69,7 @@ class Cause(IntEnum):
     RELEASING = 41
     BOUND = 42
     FOLLOWING_ERROR = 43
+    WIRED_ESTOP = 44
 
 
 #: The same for people: what a screen says behind the state's name.
@@ -83,7 +84,7 @@ WORDS: dict[Cause, str] = {
     Cause.GAP: "a gap in the command stream",
     Cause.SILENCE: "no command in time",
     Cause.LONG_SILENCE: "no command for too long",
-    Cause.HAND_SILENCE: "the hand's device stopped reporting",
+    Cause.HAND_SILENCE: "the hand's device stopped reporting: release the deadman, press again",
     Cause.LATE: "commands come too late",
     Cause.STREAM_CLEAN: "the command stream is clean again",
     Cause.RESUMED: "the stream returned in time",
@@ -117,4 +118,5 @@ WORDS: dict[Cause, str] = {
     Cause.RELEASING: "the team opens the jaw",
     Cause.FOLLOWING_ERROR: "the arm is not where it was told to be",
     Cause.BOUND: "bed and patient were bound at the bedside",
+    Cause.WIRED_ESTOP: "a wired emergency stop is pressed, or its loop is cut",
 }

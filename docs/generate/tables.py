@@ -22,7 +22,7 @@ from teleop.node.config import LISTENERS, NodeConfig
 from teleop.robot import arm, engagement, local, robotd
 from teleop.session import sessiond
 from teleop.topics import TOPICS
-from transport.io import attachment, dialogue, hub
+from transport.io import attachment, dialogue, hub, line
 from transport.io.datagram import Direction
 from transport.link import age, replay, sequence
 from transport.wire import codec, errors, vector
@@ -86,7 +86,7 @@ NUMBERS = {
     "dialogue_ms": str(dialogue.CLOCK_NS // MS),
     "token_ms": str(local.TOKEN_NS_MAX // MS),
     "handover_s": str(seat.HANDOVER_NS_MAX // (1000 * MS)),
-    "dialogue_silence_s": str(dialogue.SILENCE_NS // (1000 * MS)),
+    "dialogue_silence_s": str(line.SILENCE_NS // (1000 * MS)),
     "replay_width": str(replay.WIDTH),
     "ticks": str(age.TICKS),
     "floor_s": str(age.FLOOR_WINDOW_NS // (1000 * MS)),

@@ -28,11 +28,11 @@ def add(commands: Commands) -> None:
     rotate = acts.add_parser(
         "rotate",
         help="give devices new keys; sessions go on",
-        description="Give devices new keys: consoles, the session service, the signer of grants. "
-        "The old ones are let in until the grace is over. What listens on the path of commands "
-        "(relay, robot) is rotated while its node stands still.",
+        description="Give devices new keys, one or all whose secrets are here, the relay's and the "
+        "robot's too. The old ones are let in until the grace is over; other computers need this "
+        "node's new devices.json before that.",
     )
-    rotate.add_argument("name", nargs="?", help="one device (default: all that can be, here)")
+    rotate.add_argument("name", nargs="?", help="one device (default: all, here)")
     rotate.add_argument(
         "--grace", type=seconds_of, default=GRACE_S, metavar="S", help=f"({GRACE_S:g})"
     )

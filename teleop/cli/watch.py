@@ -1,4 +1,4 @@
-"""`trocar watch`: what the node's robots say of themselves, or its camera's picture."""
+"""`trocar watch`: what the node's robots say, who holds them, or its camera's picture."""
 
 from __future__ import annotations
 
@@ -12,15 +12,19 @@ def add(commands: Commands) -> None:
     """Describe the command."""
     watch = commands.add_parser(
         "watch",
-        help="show what the node's robots say, by CRTK's names, or how its video arrives",
+        help="show what the node's robots say, who holds and who waits, or how its video arrives",
         description="Show what the robots of the running node say of themselves (it needs no key, "
-        "and is unverified: an observer cannot check the seal), or how old its camera's picture "
-        "is when it can be shown here.",
+        "and is unverified: an observer cannot check the seal); who holds its robot and who waits, "
+        "told live by the session service to an observer with a key; or how old its camera's "
+        "picture is when it can be shown here.",
     )
-    watch.add_argument("what", nargs="?", choices=("robots", "video"), default="robots")
+    watch.add_argument("what", nargs="?", choices=("robots", "standing", "video"), default="robots")
     watch.add_argument("--config", type=Path, help="the node's node.toml (default: the running)")
     watch.add_argument("--robot", metavar="R", help="this robot alone (default: all)")
-    add_json(watch, "an object for each arm and look, with CRTK's names")
+    watch.add_argument(
+        "--as", dest="name", default="", metavar="NAME", help="standing: which observer, if several"
+    )
+    add_json(watch, "an object for each arm and look, with CRTK's names; or for each change")
     watch.add_argument("--rate", type=looks_of, default=10.0, metavar="HZ", help="looks a second")
     watch.add_argument(
         "--seconds", type=seconds_of, default=0.0, metavar="S", help="from the first state on"
@@ -42,4 +46,8 @@ def run(arguments: argparse.Namespace) -> int:
     from teleop.node.watch import Wish, watch
 
     wish = Wish(arguments.robot, arguments.rate, arguments.seconds, arguments.json)
+    if arguments.what == "standing":
+        from teleop.node import standing
+
+        return standing.watch(running_node(arguments.config, CONFIG), wish, arguments.name)
     return watch(running_node(arguments.config, CONFIG), wish)

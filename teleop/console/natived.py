@@ -98,7 +98,6 @@ class Natived:
         self._acks = runtime.flight("ack", ACK_FIELDS, FLIGHT)
         self._settings = settings
         self._keyring = keyring = Keyring.load(settings.link.keys)
-        self._identity = keyring.identity(settings.link.identity)
         now_ns = self._clock.now_ns()
         self._operator = Operator(
             settings.operator,
@@ -122,19 +121,18 @@ class Natived:
         self._errors = [0, 0]
         self._holds = 0
         ladder = LADDERS[Profile(settings.operator.profile or Profile.NATIVE)]
-        self._attach = Attach(
+        attach = Attach(
             1,
             settings.operator.robot,
             ladder.hold_ns // 1000,
             ladder.max_loop_ns // 1000,
             False,
         )
-        self._link = self._open_link()
-        self._fresh: Link | None = None  # with a new key, until the relay carries it
+        self._link: Link = runtime.keep(open_link(settings.link, attach, runtime, self._receive))
         self._session = runtime.keep(
             Caller(
                 runtime,
-                self._identity,
+                keyring.identity(settings.link.identity),
                 keyring.server(settings.session_server),
                 settings.session,
                 self._ask,
@@ -149,10 +147,6 @@ class Natived:
         self._alarm = runtime.loop.alarm(self._slot)
         runtime.loop.every(COUNT_NS, self._tick)
         runtime.ready()
-
-    def _open_link(self) -> Link:
-        runtime = self._runtime
-        return runtime.keep(open_link(self._settings.link, self._attach, runtime, self._receive))
 
     def _open_device(self, settings: NativedSettings, now_ns: int) -> Device:
         """Take the hand that is wanted: a script, or the keys of a terminal."""
@@ -239,9 +233,8 @@ class Natived:
 
     def _receive(self) -> None:
         now_ns = self._clock.now_ns()
-        for link in (self._link, self._fresh):
-            for part in link.receive() if link is not None else ():
-                self._operator.receive(part, now_ns)
+        for part in self._link.receive():
+            self._operator.receive(part, now_ns)
         self._drain()
 
     def _drain(self) -> None:
@@ -327,30 +320,18 @@ class Natived:
     # Keys --------------------------------------------------------------------------------------
 
     def _keys_changed(self) -> None:
-        """Go over to new keys; what is in force goes on until the new is carried."""
+        """Go over to new keys; the link does so by itself."""
         settings, keyring = self._settings, self._keyring
         try:
             self._operator.trust({name: _public(keyring, name) for name in settings.signers})
             identity = keyring.identity(settings.link.identity)
             self._session.rekey(identity, keyring.server(settings.session_server))
-            if identity != self._identity:
-                self._identity = identity
-                if self._fresh is not None:
-                    self._fresh.close()
-                self._fresh = self._open_link()
         except KeyFault as fault:  # revoked: whoever let us in will let us go
             sys.stderr.write(f"{fault}\n")
-
-    def _change_links(self) -> None:
-        """Let go of the old link once the relay carries the new one."""
-        if self._fresh is not None and self._fresh.attached:
-            old, self._link, self._fresh = self._link, self._fresh, None
-            old.close()
 
     def _tick(self) -> None:
         if self._keyring.refresh():
             self._keys_changed()
-        self._change_links()
         if self._word_ns is not None and self._clock.now_ns() - self._word_ns >= WORD_NS_MAX:
             self._answer(NOTHING)
         self._ask()

@@ -131,7 +131,7 @@ def in_words(report: Report) -> list[str]:
     words = f": {WORDS[cause]}" if WORDS[cause] else ""
     held_s = report.held_ms // 1000
     whose = (
-        f"{report.console}, epoch {report.epoch}, since {held_s} s" if report.console else "nobody"
+        f"{report.console}, epoch {report.epoch}, for {held_s} s" if report.console else "nobody"
     )
     bed = f"bed {report.bed}" if report.bed else "no bed"
     patient = f", patient {report.patient}" if report.patient else ""

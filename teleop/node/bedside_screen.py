@@ -23,6 +23,8 @@ READ_S: Final = TOKEN_S / 2.0
 MOTIONS: Final[dict[str, Motion]] = {"r": "retract", "o": "release"}
 #: E-stop is a key without a second one: nobody is asked again.
 VERBS: Final[dict[str, Verb]] = {"l": "take", "g": "give", "x": "estop", "z": "reset"}
+#: What came of a key is shown for so long: later it may be true no longer.
+NEWS_NS: Final = 5_000_000_000
 QUIT: Final = ("q", "\x03")
 HELP: Final = (
     "l take (LOCAL)   g give back   hold r retract   hold o open the jaw   "
@@ -41,6 +43,7 @@ class Screen:
         self._press = 0
         self._said_ns = 0
         self._news = ""
+        self._news_ns = 0
         self.report = link.say("status")
 
     def feed(self, data: bytes, now_ns: int) -> bool:
@@ -50,7 +53,9 @@ class Screen:
                 self._let_go()
                 return False
             if stroke.key in VERBS and not stroke.repeats:
-                self._hear(self._link.say(VERBS[stroke.key]))
+                self._hear(self._link.say(VERBS[stroke.key]), now_ns)
+        if now_ns - self._news_ns >= NEWS_NS:
+            self._news = ""
         self._hold(self._keys.held(now_ns), now_ns)
         return True
 
@@ -74,7 +79,7 @@ class Screen:
             self._held, self._press = key, new_press()
         if motion and now_ns - self._said_ns >= TOKEN_S * 1e9 / 2.0:
             self._said_ns = now_ns
-            self._hear(self._link.ask(Token(21, motion, 0, self._press)))
+            self._hear(self._link.ask(Token(21, motion, 0, self._press)), now_ns)
         elif not motion:
             self.report = self._link.say("status")
 
@@ -83,8 +88,8 @@ class Screen:
             self.report = self._link.say("stop")
         self._held = ""
 
-    def _hear(self, report: Report) -> None:
-        self.report = report
+    def _hear(self, report: Report, now_ns: int) -> None:
+        self.report, self._news_ns = report, now_ns
         self._news = report.why or WORDS[Cause(report.cause)]
 
 

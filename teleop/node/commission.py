@@ -25,6 +25,7 @@ def devices(config: NodeConfig) -> dict[str, Role]:
         config.watchdog.identity: Role.GUARD,
         config.robot.name: Role.ROBOT,
         config.monitor.identity if config.monitor.beds else "": Role.GUARD,
+        **dict.fromkeys(config.estop, Role.GUARD),
     }
     found.pop("", None)  # who has no name does not run
     return found

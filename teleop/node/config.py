@@ -29,6 +29,7 @@ from teleop.node.mistakes import ConfigError, line_of, syntax_mistake, type_mist
 from teleop.node.rundir import default_path
 from teleop.robot.fixture import ShapeSettings
 from teleop.settings import is_loopback
+from transport.io.button import ButtonSettings
 
 BYTES_MAX: Final = 256 * 1024
 
@@ -67,6 +68,9 @@ Policies = Annotated[
 
 Estops = Annotated[
     tuple[Name, ...], Meta(max_length=16, description="at most 16 names of wired emergency stops")
+]
+Buttons = Annotated[
+    dict[str, ButtonSettings], Meta(max_length=16, description="a table with module and device")
 ]
 
 
@@ -244,6 +248,7 @@ class NodeConfig(Section, frozen=True, kw_only=True):
     session: Session = Session()
     watchdog: Watchdog = Watchdog()
     robot: Robot = Robot()
+    estop: Buttons = {}
     sim: Sim = Sim()
     endoscope: Endoscope = Endoscope()
     record: Record = Record()
@@ -410,6 +415,22 @@ def _two_policies(config: NodeConfig) -> str:
     return f"{both[0]!r} in both" if both else ""
 
 
+def _stop_of_a_name(config: NodeConfig) -> str:
+    estops = config.robot.estops
+    others = (
+        config.relay.identity,
+        config.session.identity,
+        config.session.signer,
+        config.monitor.identity,
+        config.robot.name,
+    )
+    return next((repr(name) for name in estops if estops.count(name) > 1 or name in others), "")
+
+
+def _stop_of_nobody(config: NodeConfig) -> str:
+    return next((repr(name) for name in config.estop if name not in config.robot.estops), "")
+
+
 def _watchdogs_policy(config: NodeConfig) -> str:
     name, robot = config.watchdog.identity, config.robot
     return repr(name) if name in (*robot.ceilings, *robot.estops) else ""
@@ -450,6 +471,8 @@ CHECKS: Final = (
         "robot.name", "no device name of relay, session, signer, watchdog or monitor", _same_device
     ),
     Check("robot.estops", "sources that robot.ceilings does not name", _two_policies),
+    Check("robot.estops", "names of their own, each once", _stop_of_a_name),
+    Check("estop", "names that robot.estops has", _stop_of_nobody),
     Check("watchdog.identity", "no source of robot.ceilings or robot.estops", _watchdogs_policy),
     Check("robot.driver_listen", '"unix" for the simulator', _simulator_elsewhere),
     Check("monitor.beds", '"unit/bed", each 1 to 15 of a-z 0-9 _ -', _no_bed),

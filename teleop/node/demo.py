@@ -20,6 +20,7 @@ from teleop.node.commission import commission, ensure
 from teleop.node.config import NodeConfig, load
 from teleop.node.console import DEMO, Hand, show
 from teleop.node.errors import NodeError
+from teleop.node.estop import files
 from teleop.node.kernels import COMPILE, PATIENCE_S
 from teleop.node.link import LinkError, link
 from teleop.node.noded import Report, in_words
@@ -38,7 +39,13 @@ STARTS_MAX: Final = 10
 REPORT_BYTES_MAX: Final = 1 << 20
 DAY_NS: Final = 86_400_000_000_000
 HAND: Final = "demo"
-CONSOLES: Final = {HAND: Role.SCRIPT, "script": Role.SCRIPT, "console": Role.CONSOLE}
+CONSOLES: Final = {
+    HAND: Role.SCRIPT,
+    "script": Role.SCRIPT,
+    "console": Role.CONSOLE,
+    "observer": Role.OBSERVER,
+}
+BUTTON: Final = "red-button"
 NODE_TOML: Final = f"""\
 # The demo's node. What is not here has the default of a production node.toml.
 
@@ -49,6 +56,11 @@ state_dir = "."               # generated keys, the robot's store
 [robot]
 driver = "teleop.sim.simd"    # two simulated arms over something to grip
 arms = 2
+estops = ["{BUTTON}"]
+
+[estop.{BUTTON}]              # `trocar estop press`
+module = "transport.io.buttons.file"
+device = "{BUTTON}"
 
 [endoscope]                   # as much as two cores can spare
 width = 640
@@ -123,6 +135,10 @@ def introduction(config: NodeConfig, file: Path, seed: int) -> list[str]:
         f"authority  {config.session.listen} (CURVE)",
         f"metrics    {metrics}",
         f"keys       {config.keys_dir}",
+        *(
+            f"emergency  trocar estop press {name}, release, `trocar bedside reset`"
+            for name in files(config)
+        ),
         "",
         "Your own console, from another terminal; the demo's hand makes way for it:",
         "    trocar console --link zmq --script tremor --seconds 10 --json FILE",

@@ -63,18 +63,37 @@ def type_mistake(
     """Put msgspec's complaint about `raw` not being a `kind` into our form."""
     what, _, where = message.partition(" - at `$")
     parts = re.findall(r"[\w\-]+", where.replace("[...]", ""))
+    full = _in_full(raw, parts, kind)
     if unknown := re.search(r"unknown field `(.*)`", what):
         known = _fields(kind, parts)
         near = difflib.get_close_matches(unknown[1], known, 1)
         hint = f"{near[0]} (or one of {', '.join(known)})" if near else f"one of {', '.join(known)}"
-        key = ".".join([*parts, unknown[1]])
+        key = ".".join([*full, unknown[1]])
         return ConfigError(file, line_of(text, key), key, hint, "an unknown key")
-    key = ".".join(parts) or "file"
+    key = ".".join(full) or "file"
     if ", expected " in what:  # a Struct's own words
         found, _, expected = what.rpartition(", expected ")
         return ConfigError(file, line_of(text, key), key, expected, found)
     expected = _described(kind, parts) or what.partition(", got")[0].removeprefix("Expected ")
-    return ConfigError(file, line_of(text, key), key, expected, _shown(raw, parts))
+    return ConfigError(file, line_of(text, key), key, expected, _shown(raw, full))
+
+
+def _in_full(raw: dict[str, Any], parts: list[str], kind: type[msgspec.Struct]) -> list[str]:
+    """Name, of tables with free names, the first that is wrong: a complaint leaves that out."""
+    hint = typing.get_type_hints(kind).get(parts[0]) if parts else None
+    if typing.get_origin(hint) is not dict or not isinstance(raw[parts[0]], dict):
+        return parts
+    _, value = typing.get_args(hint)
+    wrong = [name for name, item in raw[parts[0]].items() if not _fits(item, value)]
+    return [parts[0], *wrong[:1], *parts[1:]]
+
+
+def _fits(item: Any, kind: Any) -> bool:
+    try:
+        msgspec.convert(item, kind)
+    except msgspec.ValidationError:
+        return False
+    return True
 
 
 def _fields(kind: type[msgspec.Struct], parts: list[str]) -> list[str]:
@@ -97,9 +116,10 @@ def _described(kind: type[msgspec.Struct], parts: list[str]) -> str:
     """Return what a key's type says of itself, "" when it is silent."""
     hint: Any = kind
     for part in parts:
-        if not isinstance(hint, type) or not issubclass(hint, msgspec.Struct):
+        structs = _structs(hint)
+        if len(structs) != 1:
             return ""
-        hint = typing.get_type_hints(hint, include_extras=True)[part]
+        hint = typing.get_type_hints(structs[0], include_extras=True)[part]
     if typing.get_origin(hint) is Annotated:
         return next((meta.description or "" for meta in hint.__metadata__), "")
     return {bool: "true or false", str: "a text in quotes"}.get(hint, "a table")

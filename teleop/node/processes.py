@@ -80,6 +80,11 @@ def watchdog_is_wanted(config: NodeConfig) -> bool:
     return config.watchdog.identity != ""
 
 
+def buttons_are_wired(config: NodeConfig) -> bool:
+    """Run it when an emergency stop of the robot is wired to this node."""
+    return bool(config.estop)
+
+
 def beds_are_monitored(config: NodeConfig) -> bool:
     """Run it when there is a bed."""
     return bool(config.monitor.beds)
@@ -126,6 +131,8 @@ PROCESSES: Final = (
     #       name          module                   fifo nice  restart         when
     Process(WATCHDOG,     "safety.watchdogd",        70,  0,  Restart.ALWAYS, watchdog_is_wanted,
             watch=SERVICE),
+    Process("estopd",     "teleop.robot.estopd",     65,  0,  Restart.ALWAYS, buttons_are_wired,
+            watch=ROBOT),
     Process("robotd",     "teleop.robot.robotd",     60,  0,  Restart.ALWAYS, always, SHAPE,
             ROBOT),
     Process("relayd",     "teleop.relayd",           55,  0,  Restart.ALWAYS, always, watch=RELAY),

@@ -21,7 +21,7 @@ from teleop.node import audit
 from teleop.node.config import NodeConfig
 from teleop.node.processes import CONSOLE, FLOWS, PROCESSES, WATCHDOG, Process
 from teleop.robot.agent import RobotSettings
-from teleop.robot.settings import RobotdSettings
+from teleop.robot.settings import EstopdSettings, RobotdSettings
 from teleop.settings import (
     EndoscopedSettings,
     NativedSettings,
@@ -205,6 +205,16 @@ def _robotd(config: NodeConfig, process: ProcessSettings) -> RobotdSettings:
     )
 
 
+def _estopd(config: NodeConfig, process: ProcessSettings) -> EstopdSettings:
+    return EstopdSettings(
+        process=process,
+        robot=config.robot.name,
+        guard=reachable(config.robot.guard),
+        keys=str(config.keys_dir),
+        buttons=config.estop,
+    )
+
+
 def _watchdogd(config: NodeConfig, process: ProcessSettings) -> WatchdogdSettings:
     watched = [row for row in rows(config) if row.name != process.name]
     topics = {topic.name: topic for topic in TOPICS}
@@ -339,6 +349,7 @@ def _link(config: NodeConfig, module: str, endpoint: str, identity: str) -> Link
 
 SLICES: Final[dict[str, Callable[[NodeConfig, ProcessSettings], msgspec.Struct]]] = {
     WATCHDOG: _watchdogd,
+    "estopd": _estopd,
     "robotd": _robotd,
     "relayd": _relayd,
     "simd": _simd,

@@ -319,6 +319,7 @@ _CHAINS: Final[dict[Cause, tuple[_Explain, ...]]] = {
     Cause.NO_POSE: _STREAM,
     Cause.CEILING: _SOURCES,
     Cause.TOKEN_LOST: _SOURCES,
+    Cause.WIRED_ESTOP: _SOURCES,
     Cause.DRIVER_SILENT: _DRIVER,
     Cause.DRIVER_LOST: _DRIVER,
     Cause.DRIVER_FROZEN: _DRIVER,

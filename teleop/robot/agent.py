@@ -25,7 +25,7 @@ from safety.bedside import Report
 from safety.gate import Gate
 from safety.grant import Acceptance, Boot, GrantError, Revoke, boot_id
 from safety.interlock import Act, Interlock, Transition
-from safety.messages import Ceiling
+from safety.messages import Ceiling, Event
 from safety.secret import Seals
 from safety.signers import Signers, Succession
 from safety.state import Cause, State
@@ -196,6 +196,10 @@ class Agent:
         self._judge_itself(now_ns)
         return self._team.hear(message, now_ns)
 
+    def why_not(self, verb: str, now_ns: int) -> str:
+        """Say at the bedside why nothing came of a word."""
+        return self._team.why_not(verb, now_ns)
+
     def report(self, why: str, now_ns: int) -> Report:
         """Say at the bedside how the robot stands."""
         return self._team.report(why, now_ns)
@@ -283,6 +287,10 @@ class Agent:
             patient=self._team.patient,
         )
 
+    def standing(self, now_ns: int) -> Event:
+        """Say how the robot stands, as an event that changes nothing."""
+        return self._unchanged(self.interlock.cause, now_ns)
+
     # Inside ------------------------------------------------------------------------------
 
     def _end(self, cause: Cause, now_ns: int) -> None:
@@ -334,6 +342,9 @@ class Agent:
 
     def _tell(self, cause: Cause, now_ns: int) -> None:
         """Say something over the guard that changes no state."""
+        self._outbox.answer(self._unchanged(cause, now_ns))
+
+    def _unchanged(self, cause: Cause, now_ns: int) -> Event:
         state = self.interlock.state
         event = Transition(state, state, cause, now_ns)
-        self._outbox.answer(self._voice.event(event, self.epoch_max, self.arms[0].seq))
+        return self._voice.event(event, self.epoch_max, self.arms[0].seq)

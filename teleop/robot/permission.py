@@ -81,6 +81,15 @@ class Permission:
         else:
             self.lower(State.HOLD, cause, now_ns)
 
+    def is_deaf(self, now_ns: int) -> bool:
+        """Tell whether nobody knows how a wired emergency stop stands."""
+        return self._ceilings.is_deaf(now_ns)
+
+    def holds_down(self, now_ns: int) -> str:
+        """Say who lets nothing be reset, and why; empty when nobody does."""
+        lowest = self._ceilings.lowest(now_ns)
+        return lowest.words if lowest.state < State.IDLE else ""
+
     def next_deadline_ns(self, now_ns: int) -> int | None:
         """When the next ceiling lapses."""
         return self._ceilings.next_deadline_ns(now_ns)
@@ -88,6 +97,8 @@ class Permission:
     def _lowest(self, now_ns: int) -> tuple[State, Cause]:
         ceiling, _, is_lost, arms = self._ceilings.lowest(now_ns)
         cause = Cause.TOKEN_LOST if is_lost else Cause.CEILING
+        if ceiling is State.ESTOP and self._ceilings.is_pressed:
+            cause = Cause.WIRED_ESTOP
         if not arms and self._interlock.state < State.ARMED:
             ceiling = min(ceiling, State.HOLD)
         drive = self._drive

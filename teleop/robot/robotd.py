@@ -11,10 +11,12 @@ import sys
 from collections import deque
 from pathlib import Path
 
+import zmq
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from safety import bedside, driver, grant, messages
+from safety.estop import TOKEN_NS
 from safety.gate import Verdict
 from safety.interlock import Transition
 from safety.profile import LADDERS, MS, Profile
@@ -31,7 +33,7 @@ from transport.io.curve import Doorman
 from transport.io.dialogue import Listener
 from transport.io.driver import CAUSES as SOCKET_CAUSES
 from transport.io.driver import open_driver
-from transport.io.keys import Device, Identity, Keyring, Role
+from transport.io.keys import Device, Identity, KeyFault, Keyring, Role
 from transport.io.link import Link, open_link
 from transport.io.process import Runtime, main
 from transport.io.seqpacket import SeqpacketServer
@@ -56,6 +58,9 @@ PORTRAIT_TICKS = 10
 
 #: Grants of one session service: a signature takes 150 us to judge, and commands wait for it.
 GRANT_RATE_HZ, GRANT_BURST = 10, 10
+
+#: A wired emergency stop says its token every 5 ms; twice that, and what waits after a pause.
+ESTOP_RATE_HZ, ESTOP_BURST = 2000 * MS // TOKEN_NS, 40
 
 DOORS = {
     "guard": frozenset({Role.SESSION, Role.GUARD, Role.RELAY}),
@@ -85,13 +90,17 @@ class Robotd:
     def __init__(self, settings: RobotdSettings, runtime: Runtime) -> None:
         self._runtime = runtime
         self._clock = runtime.clock
-        self._open_board(runtime)
+        self._open_board(settings, runtime)
         self._pulse = runtime.open_pulse(STAGES)
         self._commands = runtime.flight("command", COMMAND_FIELDS, FLIGHT)
         self._events = runtime.flight("event", EVENT_FIELDS, 1024)
         self._store = RobotStore(Path(settings.store))
         self._signers = settings.signers
+        self._wired = frozenset(settings.robot.estops)
+        self._relays = [link.server for link in settings.links]
+        self._blamed: set[str] = set()
         self._keyring = keyring = Keyring.load(settings.keys)
+        self._name = settings.identity
         tape = runtime.tape(TAPE_BYTES) if settings.tape else None
         self._taped = self._boot(settings, keyring, tape)
         self._agent = self._taped.agent
@@ -125,9 +134,16 @@ class Robotd:
         self._drain()
 
     def _take_commands(self) -> None:
-        for link in self._links:
+        # A token that waits in its socket has come: a pause of this process loses no wired stop.
+        if self._wired:
+            self._guard.poll()
+        counts = self._agent.gate.counts
+        for link, forged in zip(self._links, self._forged, strict=True):
+            before = counts[Verdict.TAG]
             for part in link.receive():
                 self._feed(Kind.PART, part)
+            if counts[Verdict.TAG] != before:
+                forged.add(counts[Verdict.TAG] - before)
 
     def _measured(self, data: bytes) -> None:
         try:
@@ -155,6 +171,9 @@ class Robotd:
         if isinstance(message, messages.Ceiling):
             if not self._feed(Kind.GUARD, data, device.name):
                 self._refuse("forbidden")
+            elif message.max_state == State.ESTOP and device.name in self._wired:
+                # A stop that was latched before it was pressed here is acknowledged too.
+                self._guard.send(device.name, encode(self._agent.standing(now_ns)))
         elif device.role is not Role.SESSION:
             self._refuse("forbidden")
         elif isinstance(message, grant.Grant):
@@ -192,8 +211,7 @@ class Robotd:
             return
         # Who only looks changes nothing: there is no need to do it again in a replay.
         done = verb == "status" or self._feed(Kind.BEDSIDE, data)
-        state = self._agent.interlock.state.name
-        why = "" if done else f"nothing to {verb.lower()} in {state}"
+        why = "" if done else self._agent.why_not(verb.lower(), now_ns)
         self._bedside.send(encode(self._agent.report(why, now_ns)))
         self._drain()
 
@@ -253,6 +271,7 @@ class Robotd:
     def _tick(self) -> None:
         if self._keyring.refresh():
             self._keys_changed()
+        self._take_commands()
         self._feed(Kind.DEADLINE)
         self._runtime.pm_qos.hold(self._agent.gate.session is not None)
         self._count()
@@ -270,6 +289,12 @@ class Robotd:
             for old, new, proof in self._keyring.successions(name):
                 word = Succession(62, name, old, new, proof)
                 self._feed(Kind.GUARD, encode(word), name)
+        try:
+            identity = self._keyring.identity(self._name)
+            self._guard.rekey(identity)
+            self._driver.rekey(identity)
+        except (KeyFault, zmq.ZMQError) as fault:  # what is in force goes on
+            sys.stderr.write(f"robotd: {fault}\n")
 
     def _handle(self, event: Transition | Persist) -> None:
         if isinstance(event, Persist):
@@ -312,6 +337,7 @@ class Robotd:
                 self._greet,
                 self._guarded,
                 self._refuse,
+                limits=dict.fromkeys(self._wired, (ESTOP_RATE_HZ, ESTOP_BURST)),
             )
         )
         self._driver = runtime.keep(
@@ -365,14 +391,18 @@ class Robotd:
             self._clock.now_ns(),
         )
 
-    def _open_board(self, runtime: Runtime) -> None:
+    def _open_board(self, settings: RobotdSettings, runtime: Runtime) -> None:
         verdicts = [f'gate_total{{verdict="{verdict.name.lower()}"}}' for verdict in Verdict]
         refused = {cause: f'robot_refused_total{{cause="{cause}"}}' for cause in CAUSES}
         shaken = {name: f'robot_handshake_total{{result="{name}"}}' for name in HANDSHAKES}
         gauges = ("state", "cause", "epoch", "driver", "link_dropped")
+        forged = [f'robot_forged_total{{relay="{link.server}"}}' for link in settings.links]
         board = runtime.open_board(
-            (*verdicts, *refused.values(), *shaken.values()), gauges, ("late_ns",)
+            (*verdicts, *refused.values(), *shaken.values(), *dict.fromkeys(forged)),
+            gauges,
+            ("late_ns",),
         )
+        self._forged = [board.counter(name) for name in forged]
         self._verdicts = [board.counter(name) for name in verdicts]
         self._refused = {cause: board.counter(name) for cause, name in refused.items()}
         self._shaken = {result: board.counter(name) for result, name in shaken.items()}
@@ -384,6 +414,10 @@ class Robotd:
             counter.add(total - counter.value)
         measure = self._refused["measure"]
         measure.add(self._agent.drive.refused - measure.value)
+        for relay, counter in zip(self._relays, self._forged, strict=True):
+            if counter.value and relay not in self._blamed:
+                self._blamed.add(relay)
+                sys.stderr.write(f"robotd: commands with a false tag come by {relay}\n")
         self._gauges["epoch"].set(self._agent.epoch_max)
         self._gauges["driver"].set(self._agent.drive.flags)
         self._gauges["link_dropped"].set(sum(link.stats.dropped_send for link in self._links))

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import msgspec
 
-from teleop.robot.agent import RobotSettings
+from teleop.robot.nameplate import RobotSettings
+from transport.io.button import ButtonSettings
 from transport.io.link import LinkSettings
 from transport.io.process import ProcessSettings
 
@@ -34,3 +37,20 @@ class RobotdSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     store: str
     driver: str = "unix"
     tape: bool = True
+
+
+class EstopdSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The slice of `estopd`.
+
+    Parameters
+    ----------
+    robot, guard : the robot that is stopped, and its guard's endpoint
+    keys : key directory; each button is a device in it by its name: a guard
+    buttons : by name, as the robot's `estops` name them
+    """
+
+    process: ProcessSettings
+    robot: str
+    guard: str
+    keys: str
+    buttons: Annotated[dict[str, ButtonSettings], msgspec.Meta(min_length=1, max_length=16)]

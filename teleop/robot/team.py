@@ -98,6 +98,17 @@ class Team:
             self._permission.hold(Cause.BREAK_GLASS, now_ns)
         self._outbox.answer(Vouch(60, self._robot, self._boot, message.console))
 
+    def why_not(self, verb: str, now_ns: int) -> str:
+        """Say to a person why nothing came of a word."""
+        state = self._interlock.state
+        if verb == "reset" and (holds := self._permission.holds_down(now_ns)):
+            return f"no reset yet: {holds}"
+        if verb == "token" and state <= State.PROTECTIVE_STOP:
+            return f"nothing moves in {state.name}: reset it first"
+        if verb == "token":
+            return "its press is over: press again" if self._local.is_on else "take it first"
+        return f"nothing to {verb} in {state.name}"
+
     def report(self, why: str, now_ns: int) -> Report:
         """Say how the robot stands."""
         tenure, interlock = self._tenure, self._interlock

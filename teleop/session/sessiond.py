@@ -76,7 +76,6 @@ class Sessiond:
                 lambda result: self._shaken[result].add(),
             )
         )
-        self._identity = identity
         self._consoles = runtime.keep(
             Listener(
                 runtime,
@@ -194,9 +193,7 @@ class Sessiond:
         except KeyFault as fault:  # half-written, or revoked: what we have is used until we end
             sys.stderr.write(f"sessiond: {fault}\n")
             return answers
-        if identity != self._identity:
-            self._identity = identity
-            self._consoles.rekey(identity)
+        self._consoles.rekey(identity)
         for robot, caller in self._robots.items():
             caller.rekey(identity, servers[robot])
             self._succeeded(robot)

@@ -223,6 +223,7 @@ class Room:
             "relay": ("relayd", 'relay_total{{verdict="{}"}}'),
             "gate": ("robotd", 'gate_total{{verdict="{}"}}'),
             "robot": ("robotd", 'robot_refused_total{{cause="{}"}}'),
+            "forged": ("robotd", 'robot_forged_total{{relay="{}"}}'),
             "guard": ("robotd", 'robot_handshake_total{{result="{}"}}'),
             "session": ("sessiond", 'session_refused_total{{cause="{}"}}'),
             "asked": ("sessiond", 'session_handshake_total{{result="{}"}}'),

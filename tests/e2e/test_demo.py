@@ -19,6 +19,7 @@ import pytest
 
 from teleop.node.config import NodeConfig, parse
 from teleop.node.demo import NODE_TOML
+from teleop.node.estop import FILE
 from teleop.node.rundir import base_path
 from tests.e2e.demo import PATIENCE_S, ROOT, Demo
 
@@ -57,16 +58,20 @@ def assert_nothing_left(demo: Demo, demo_pid: int) -> None:
     assert not demo.config.run_dir.exists()
 
 
-def test_the_demos_node_differs_from_production_in_its_names_arms_and_picture_only():
+def test_the_demos_node_differs_from_production_in_its_names_arms_stop_and_picture_only():
     production, demo = NodeConfig(), parse(NODE_TOML)
+    assert [button.module for button in demo.estop.values()] == [FILE]
+    assert tuple(demo.estop) == demo.robot.estops
     differing = {
         f"{section}.{key}"
         for section in production.__struct_fields__
+        if section != "estop"
         for key in getattr(production, section).__struct_fields__
         if getattr(getattr(production, section), key) != getattr(getattr(demo, section), key)
     }
     picture = {"endoscope.rate_hz", "video.camera", "video.rate_hz"}
-    assert differing == {"node.name", "node.state_dir", "robot.driver", "robot.arms", *picture}
+    robot = {"robot.driver", "robot.arms", "robot.estops"}
+    assert differing == {"node.name", "node.state_dir", *robot, *picture}
 
 
 def test_the_arm_follows_and_the_record_says_how_well(demo: Demo):

@@ -16,7 +16,7 @@ from safety.messages import NO_SESSION, RobotState
 from safety.signers import succeed
 from safety.state import Cause, State
 from safety.store.sqlite import SqliteStore
-from tests.e2e.conftest import NATIVED2, NODE, ROBOT, SECOND, SESSION, SURGEON, Room
+from tests.e2e.conftest import NATIVED2, NODE, RELAY, ROBOT, SECOND, SESSION, SURGEON, Room
 from transport.io import keys
 from transport.wire.codec import Message, Registry, encode
 from transport.wire.messages import Refused
@@ -122,14 +122,17 @@ def rotation(room: Room) -> list[Cause]:
     room.states()
     epoch, holds = room.state().epoch, readings.gauge(room.run_dir, "natived", "holds")
     let_go, admitted = room.counted("doors:disconnected"), room.counted("asked:admitted")
-    rotated = (SURGEON, SESSION, NODE)
+    guarded = room.counted("guard:admitted")
+    rotated = (SURGEON, SESSION, NODE, RELAY, ROBOT)
     for name in rotated:
         keys.rotate(room.keys, name, prove)
     room.until(
-        lambda: room.counted("doors:disconnected") > let_go, "the old link closed behind the new"
+        lambda: room.counted("doors:disconnected") > let_go + 1,
+        "the old links closed behind the new",
     )
-    room.until(lambda: room.counted("asked:admitted") > admitted, "the service's port, taken anew")
-    assert sum(keys.retire(room.keys, name) for name in rotated) == 3
+    room.until(lambda: room.counted("asked:admitted") > admitted, "the service's second socket")
+    room.until(lambda: room.counted("guard:admitted") > guarded, "the guard's second socket")
+    assert sum(keys.retire(room.keys, name) for name in rotated) == 5
 
     seen = len(sent(room, "natived"))
     room.until(lambda: len(sent(room, "natived")) > seen + 500, "half a second of motion")

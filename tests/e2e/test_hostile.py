@@ -536,7 +536,8 @@ class TestAHandFollows:
 
     def test_forged_commands_ahead_of_the_hand(self, theatre: Room) -> None:
         room = theatre
-        with room.device("evil-script") as rogue, refused(room, "gate:tag"):
+        ways = ("forged:relay", "forged:evil-relay")
+        with room.device("evil-script") as rogue, refused(room, "gate:tag", *ways):
             rogue.attach(ROBOT)
             for _ in range(100):
                 head = rogue.state()

@@ -8,7 +8,9 @@ import sys
 from pathlib import Path
 
 from bench.children import REPOSITORY
-from tests.e2e.conftest import PATIENCE_S, ROBOT, Room
+from tests.e2e.conftest import PATIENCE_S, ROBOT, SESSION, SURGEON, Room
+from transport.io import keys
+from transport.io.keys import Role
 
 
 def test_an_observer_sees_a_robot_that_follows(theatre: Room, tmp_path: Path) -> None:
@@ -32,4 +34,33 @@ def test_an_observer_sees_a_robot_that_follows(theatre: Room, tmp_path: Path) ->
     assert any(arm["operating_state"]["state"] == "ENABLED" for arm in seen)
     places = {arm["measured_cp"]["position"]["x"] for arm in seen}
     assert len(places) > 1, "the hand draws, and the arm moves"
+    theatre.until(theatre.follows, "motion, as before")
+
+
+def test_an_observer_is_told_who_holds_the_robot_and_is_told_of(
+    theatre: Room, tmp_path: Path
+) -> None:
+    keys.new(theatre.keys, "student", Role.OBSERVER)
+    config = tmp_path / "node.toml"
+    config.write_text(
+        f"[node]\nname = 'theatre'\nrun_dir = '{theatre.run_dir}'\n"
+        f"state_dir = '{theatre.run_dir}'\n"
+        f"[session]\nlisten = '{theatre.place.session}'\nidentity = '{SESSION}'\n"
+        f"[robot]\nname = '{ROBOT}'\n"
+    )
+    command = ["-m", "teleop", "watch", "standing", "--config", str(config), "--json"]
+    done = subprocess.run(
+        [sys.executable, *command, "--seconds", "2.5"],
+        cwd=REPOSITORY,
+        capture_output=True,
+        text=True,
+        timeout=3 * PATIENCE_S,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    last = json.loads(done.stdout.splitlines()[-1])
+    assert (last["robot"], last["phase"], last["holder"]) == (ROBOT, "granted", SURGEON)
+    assert last["observers"] == ["student"]
+    assert last["state"]
+    assert last["left_s"] > 0
     theatre.until(theatre.follows, "motion, as before")

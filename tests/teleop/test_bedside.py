@@ -13,7 +13,7 @@ from safety.profile import MS
 from safety.state import Cause, State
 from teleop.cli import main
 from teleop.node.bedside import BedsideError, Bedsocket, hold, in_words
-from teleop.node.bedside_screen import Screen
+from teleop.node.bedside_screen import NEWS_NS, Screen
 from transport.wire.codec import Registry, encode
 
 SAID = Registry(WORDS)
@@ -115,6 +115,18 @@ def test_the_screen_says_a_token_while_a_key_repeats_and_stop_when_it_no_longer_
         assert heard[-2] == Bedside(20, "estop")
         assert any("HOLD" in row for row in screen.rows())
         assert not screen.feed(b"q", 1600 * MS)
+
+
+def test_the_screen_forgets_what_came_of_a_key_when_that_may_be_true_no_longer(tmp_path):
+    answers = [report(), report(why="no reset yet: pillar: pressed"), report()]
+    with robot(tmp_path, answers), Bedsocket(tmp_path, "robot") as link:
+        screen = Screen(link)
+        screen.feed(b"z", 10**12)
+        assert "no reset yet: pillar: pressed" in screen.rows()
+        screen.feed(b"", 10**12 + NEWS_NS - 1)
+        assert "no reset yet: pillar: pressed" in screen.rows()
+        screen.feed(b"", 10**12 + NEWS_NS)
+        assert "no reset yet: pillar: pressed" not in screen.rows()
 
 
 @pytest.mark.parametrize(

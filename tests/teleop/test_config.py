@@ -104,6 +104,26 @@ MISTAKES = {
         "[session]\nidentity = 'robot'", 1, "robot.name", "no device name of relay", "'robot'"),
     "link is no module": Mistake(
         "[robot]\nlink = 'my link'", 2, "robot.link", "a Python module", "'my link'"),
+    "a stop that the robot does not know": Mistake(
+        "[robot]\n[estop.red]\nmodule = 'a'\ndevice = 'x'", 1, "estop",
+        "names that robot.estops has", "'red'"),
+    "a stop without a device": Mistake(
+        "[robot]\nestops = ['red']\n[estop.red]\nmodule = 'a'", 3, "estop.red",
+        "a table with module and device", "{'module': 'a'}"),
+    "a key that no stop has": Mistake(
+        "[estop.red]\nmodule = 'a'\ndevice = 'x'\n[estop.blue]\nlines = '17'", 5,
+        "estop.blue.lines", "line (or one of module, device, line, bias)", "an unknown key"),
+    "a value that no stop has": Mistake(
+        "[estop.red]\nmodule = 'a'\ndevice = 'x'\n[estop.blue]\nmodule = 'a'\ndevice = 'x'\n"
+        "bias = 'left'", 7, "estop.blue.bias", '"up" or "down"', "'left'"),
+    "a stop that is no table": Mistake(
+        "[estop]\nred = 3", 2, "estop.red", "a table with module and device", "3"),
+    "stops that are no table": Mistake(
+        "estop = 3", 1, "estop", "a table with module and device", "3"),
+    "a stop twice": Mistake(
+        "[robot]\nestops = ['red', 'red']", 2, "robot.estops", "names of their own", "'red'"),
+    "a stop with another's name": Mistake(
+        "[robot]\nestops = ['relay']", 2, "robot.estops", "names of their own", "'relay'"),
     "syntax": Mistake(
         "[node]\nname = \n", 2, "name", "TOML", "`name =` (invalid value)"),
     "key twice": Mistake(

@@ -24,7 +24,7 @@ from teleop.node.slices import (
     rows,
     slices,
 )
-from teleop.robot.settings import RobotdSettings
+from teleop.robot.settings import EstopdSettings, RobotdSettings
 from teleop.settings import (
     EndoscopedSettings,
     NativedSettings,
@@ -38,6 +38,7 @@ from transport.io.keys import Role
 #: What each process decodes its slice as.
 SETTINGS = {
     "watchdogd": WatchdogdSettings,
+    "estopd": EstopdSettings,
     "endoscoped": EndoscopedSettings,
     "robotd": RobotdSettings,
     "relayd": RelaydSettings,
@@ -49,6 +50,10 @@ SETTINGS = {
     "natived": NativedSettings,
 }
 EVERYTHING = parse("[robot]\ndriver = 'teleop.sim.simd'")
+WIRED = parse(
+    "[robot]\nestops = ['pillar', 'far']\n"
+    "[estop.pillar]\nmodule = 'transport.io.buttons.serial'\ndevice = '/dev/ttyS0'\nline = 'cts'"
+)
 WARD = parse("[monitor]\nbeds = ['icu/1', 'or/1']")
 
 
@@ -71,7 +76,8 @@ def test_rows_stand_in_the_order_of_their_priority():
 
 
 def test_real_time_is_for_the_control_path_only():
-    assert {row.name for row in PROCESSES if row.fifo} == {"watchdogd", "robotd", "relayd", "simd"}
+    path = {"watchdogd", "estopd", "robotd", "relayd", "simd"}
+    assert {row.name for row in PROCESSES if row.fifo} == path
     assert all(0 <= row.fifo < 90 for row in PROCESSES), "the kernel's own threads stay above"
     assert CONSOLE.fifo < min(row.fifo for row in PROCESSES if row.fifo)
 
@@ -134,6 +140,24 @@ def test_a_bed_has_a_monitor_with_a_key_that_may_lower_what_robots_do():
     told = slices(WARD)["monitord"]
     assert told.beds == ("icu/1", "or/1")
     assert msgspec.json.decode(msgspec.json.encode(told), type=MonitordSettings) == told
+
+
+def test_no_wire_no_process_for_it():
+    assert "estopd" not in names(NodeConfig())
+    assert "estopd" not in names(parse("[robot]\nestops = ['far']")), "another computer says it"
+
+
+def test_a_wired_button_has_a_process_above_the_robot_and_a_key_that_may_stop_it():
+    assert names(WIRED)[:3] == ["watchdogd", "estopd", "robotd"]
+    assert devices(WIRED)["pillar"] is Role.GUARD
+    assert "far" not in devices(WIRED), "whose key is made where it is"
+    cut = slices(WIRED)
+    told = cut["estopd"]
+    assert cut["robotd"].robot.estops == ("pillar", "far")
+    assert list(told.buttons) == ["pillar"]
+    assert (told.robot, told.guard) == (WIRED.robot.name, WIRED.robot.guard)
+    assert msgspec.json.decode(msgspec.json.encode(told), type=EstopdSettings) == told
+    assert next(w for w in cut["watchdogd"].processes if w.name == "estopd").floor == "none"
 
 
 def test_no_endpoint_no_pages():

@@ -1,7 +1,6 @@
 """Who holds what, for people; and their words, to the one console that they are for."""
 
 import json
-import os
 import socket
 import threading
 from pathlib import Path
@@ -20,7 +19,6 @@ from teleop.console.operator import Stood
 from teleop.node import console as node_console
 from teleop.node import rotation, session
 from teleop.node.config import NodeConfig, load
-from teleop.node.rotation import RotationError
 from teleop.node.session import Console, SessionError, choose
 from teleop.node.slices import Wish, authority_path, console_slice
 from tests.teleop.test_operator import Console as Operated
@@ -293,18 +291,7 @@ def node(config):
     return found
 
 
-def test_under_a_running_node_whoever_listens_on_the_path_of_commands_keeps_its_key(
-    node: NodeConfig, monkeypatch
-):
-    monkeypatch.setattr(rotation, "keeper_of", lambda path: os.getpid())
-    assert rotation.names(node, None) == ["node", "c1"]
-    assert rotation.names(node, "c1") == ["c1"]
-    for name in ("relay", "robot"):
-        with pytest.raises(RotationError, match=f"{name} is a {name} of a node that runs"):
-            rotation.names(node, name)
-
-
-def test_while_it_stands_still_every_key_is_rotated(node: NodeConfig):
+def test_every_key_whose_secret_is_here_is_rotated(node: NodeConfig):
     assert rotation.names(node, None) == ["node", "relay", "robot", "c1"]
     assert rotation.names(node, "relay") == ["relay"]
     (node.keys_dir / "c1.secret").unlink()

@@ -5,6 +5,7 @@ import socket
 import pytest
 
 from tests.transport.conftest import ATTACH, ATTACH_DATAGRAMS, FRAME, numbered
+from transport.io import keys
 from transport.io.datagram import Direction, Sealer
 from transport.io.hub import FRAME_BYTES_MAX, ROBOT
 
@@ -56,6 +57,40 @@ def test_a_paced_stream_both_ways_loses_nothing(world, hub, carrier):
     assert got == [data for _, data in world.frames] == [numbered(n) for n in range(300)]
     assert link.stats.sent == 301
     assert link.stats.received == 300
+
+
+@pytest.mark.parametrize("carrier", CARRIERS)
+@pytest.mark.parametrize("rotated", ["relay", "robot"])
+def test_keys_are_rotated_under_a_stream_which_loses_nothing(world, hub, carrier, rotated):
+    link, _ = world.attached(carrier, "robot")
+    link.send(FRAME)
+    world.until(lambda: world.frames)
+    world.frames.clear()
+    up, down, got = [0], [0], []
+
+    def tick():
+        up[0] += link.send(numbered(up[0]))
+        peer = world.arrived[-1]  # as the relay does: the newest of a robot's
+        down[0] += peer.kind == "zmq" and peer.send(numbered(down[0]))
+
+    ticks = world.runtime.loop.every(2_000_000, tick)
+    for _ in range(3):
+        before, old = len(world.arrived), world.arrived[-1]
+        keys.rotate(world.keys, rotated, lambda *_: b"")
+        world.until(lambda n=before: got.extend(link.receive()) or len(world.arrived) > n)
+        world.until(lambda: got.extend(link.receive()) or world.frames[-1][0] is world.arrived[-1])
+        assert old in hub.peers, "it is let in until its key is revoked"
+        assert keys.retire(world.keys, rotated) == 1
+        world.until(lambda peer=old: got.extend(link.receive()) or peer not in hub.peers)
+        ends = up[0] + 100
+        world.until(lambda n=ends: got.extend(link.receive()) or up[0] >= n)
+    ticks.close()
+    sent = [numbered(n) for n in range(up[0])]
+    world.until(lambda: got.extend(link.receive()) or len(world.frames) >= len(sent))
+    assert [data for _, data in world.frames] == sent
+    assert got == [numbered(n) for n in range(len(got))]
+    assert len(got) == down[0]
+    assert link.attached
 
 
 def test_receive_takes_what_waits_in_the_kernel_too(world, hub):

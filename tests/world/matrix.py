@@ -414,11 +414,11 @@ ROWS: tuple[Row, ...] = (
     Row(
         43,
         "a relay edits what it forwards",
-        "the tag",
-        "none beside an honest relay; alone, HOLD",
-        (none("commands lost beside an honest relay"), HOLD),
+        "the tag, counted by relay",
+        "told; none beside an honest relay; alone, HOLD. A fence would let any console end a relay",
+        (none("commands lost beside an honest relay"), most("FORGERY is told", 100.0), HOLD),
         attackers.a_relay_edits_what_it_forwards,
-        elsewhere="whose path it was, the record says: it beats, and no watchdog ends it",
+        elsewhere="which relay it was: tests/e2e/test_hostile.py",
     ),
     Row(
         44,
@@ -436,7 +436,7 @@ ROWS: tuple[Row, ...] = (
         "no gap",
         (none("commands lost"), none("grants of the old key accepted")),
         authority.keys_are_rotated_in_a_session,
-        elsewhere="keys of consoles and of the session service: tests/e2e/test_handover.py",
+        elsewhere="keys of consoles, relays, robots, session service: tests/e2e/test_handover.py",
     ),
     Row(
         46,
@@ -448,11 +448,12 @@ ROWS: tuple[Row, ...] = (
     ),
     Row(
         47,
-        "the cable of a wired emergency stop is cut",
+        "a wired emergency stop can no longer be read",
         "absence of its token",
-        "PROTECTIVE_STOP",
-        (most("PROTECTIVE_STOP", 20.0),),
+        "HOLD, PROTECTIVE_STOP",
+        (most("HOLD", 20.0), most("PROTECTIVE_STOP", 500.0)),
         drives.a_wired_stop_falls_silent,
+        elsewhere="a loop that is cut is an ESTOP: tests/teleop/test_estopd.py",
     ),
     Row(
         48,

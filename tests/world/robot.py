@@ -59,6 +59,7 @@ class Robot(Process):
         self.reels: list[Reel] = []  # one a boot
         self.grants: dict[bytes, Grant] = {}
         self.told: list[tuple[int, bytes]] = []  # what the driver was told, on this clock
+        self.said: list[tuple[int, bytes]] = []  # and the guards
         self.boot(boot)
         self.every(_DESCRIBE_NS, lambda: self.taped.describe(self.now_ns()))
 
@@ -196,5 +197,7 @@ class Robot(Process):
             else:
                 if to is To.RELAYS:
                     world.witness.spoke(data, now_ns)
+                else:
+                    self.said.append((now_ns, data))
                 for wire in self.up if to is To.RELAYS else self.guard:
                     wire.send(data)

@@ -9,13 +9,16 @@ from itertools import pairwise
 from typing import Any
 
 from safety.gate import Verdict
+from safety.messages import Event
 from safety.profile import MS
-from safety.state import State
+from safety.state import Cause, State
 from tests.world.console import Console
 from tests.world.wire import Wire
 from tests.world.world import World
+from transport.wire.codec import Registry, peek_kind
 from transport.wire.vector import unpack_setpoint
 
+_EVENTS = Registry((Event,))
 _GOOD = frozenset({Verdict.ADMITTED, Verdict.MERGED})
 #: What `Story` passes on to the console; everything else is the world's.
 _HAND = frozenset({"script", "role", "rate_hz", "scale", "profile", "arm"})
@@ -85,6 +88,15 @@ class Story:
         for transition in self.world.robot.transitions:
             if transition.new <= state:
                 return (transition.t_ns - start_ns) / MS
+        return math.inf
+
+    def told_ms(self, cause: Cause) -> float:
+        """From the mark to an event that says this to the guards; infinite when none did."""
+        start_ns = self.world.robot.clock.at(self.t_ns)
+        for t_ns, data in self.world.robot.said:
+            is_event = t_ns >= start_ns and peek_kind(data) == Event.KIND
+            if is_event and _EVENTS.expect(data, Event).cause == cause:
+                return (t_ns - start_ns) / MS
         return math.inf
 
     def why(self, state: State) -> str:

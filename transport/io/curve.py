@@ -17,6 +17,7 @@ from collections.abc import Callable, Mapping
 import zmq
 from zmq.utils import z85
 
+from transport.io.doorway import Doorway
 from transport.io.keys import Identity, Keyring, Role
 from transport.io.loop import Loop
 from transport.io.zmq import TUNING, Context, Port, Socket, Tuning, tune
@@ -90,12 +91,13 @@ def server_socket(
     kind: int,
     identity: Identity,
     domain: str,
-    endpoint: str,
+    endpoint: str | Doorway,
     tuning: Tuning = TUNING,
 ) -> Socket:
     """Bind a socket that only the devices of `domain` can reach.
 
-    `endpoint` may end in ``:*``; read ``socket.last_endpoint`` for the port.
+    `endpoint` may end in ``:*``; read ``socket.last_endpoint`` for the port. At a doorway it takes
+    the place of the one before, which keeps the connections that it has.
 
     Raises
     ------
@@ -107,6 +109,9 @@ def server_socket(
     socket.curve_publickey = identity.public_z85
     socket.zap_domain = domain.encode()
     try:
+        if isinstance(endpoint, Doorway):
+            socket.setsockopt(zmq.USE_FD, endpoint.open())
+            endpoint = endpoint.endpoint
         socket.bind(endpoint)
     except zmq.ZMQError:
         socket.close(0)

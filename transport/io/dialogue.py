@@ -9,41 +9,55 @@ Rules
   listener knows its callers before they ask anything, and a caller knows that it is heard.
 - Every frame's key is looked up in the live keyring; a device answers on its newest connection.
 - A caller that is refused, or hears nothing for two seconds, makes a new socket.
-- A key that is set on a bound socket changes nothing. So a new one gets a new socket: a caller's at
-  once, a listener's as soon as libzmq has let go of the port; callers find it by themselves.
+- A key that is set on a bound socket changes nothing. So a new one gets a new socket beside the
+  old: a listener's at the same port (`transport.io.doorway`), until the old key is revoked; a
+  caller's until its handshake is done. What is said meanwhile goes by the old.
 - A signature costs a robot's loop 150 us to judge: each device has a bucket here too, and a pass
   is short, so that whoever floods waits, and not the commands beside.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import NamedTuple
 
 import zmq
 
 from transport.io import curve
+from transport.io.doorway import Doorway
 from transport.io.keys import Device, Identity, Keyring
-from transport.io.loop import Every
+from transport.io.line import PAUSE_NS_MIN, TUNING, Line, is_clock
 from transport.io.process import Runtime
-from transport.io.zmq import REFUSALS, Happened, Port, Tuning, watch
+from transport.io.zmq import REFUSALS, Happened, Port, watch
 from transport.link.bucket import TokenBucket
 from transport.wire.codec import MESSAGE_BYTES_MAX, encode
 from transport.wire.messages import Clock
 
 CLOCK_NS = 500_000_000
-SILENCE_NS = 2_000_000_000
-PAUSE_NS_MIN, PAUSE_NS_MAX = 20_000_000, 1_000_000_000
-#: libzmq needs 200 ms to let go of a port (measured); so often it is asked for.
-REBIND_NS = 50_000_000
 CALLERS_MAX = 64
 RATE_HZ, BURST = 100, 20  # messages of one device
 PASS_MAX = 16
 #: Why a listener refuses something.
 CAUSES = ("handshake", "revoked", "rate", "parts", "oversized", "full")
-#: A grant and its answer may wait behind one another: these are not commands.
-TUNING = Tuning(hwm=64)
 
-_KIND = 2  # where a fixarray message has its kind
+
+class _Route(NamedTuple):
+    """Where a device is heard."""
+
+    port: Port
+    route: bytes
+
+
+class _Desk(NamedTuple):
+    """A socket that proves one key."""
+
+    key: str
+    port: Port
+    monitor: Port
+
+    def close(self) -> None:
+        self.monitor.close()
+        self.port.close()
 
 
 class Listener:
@@ -55,6 +69,7 @@ class Listener:
     on_message : called with the device and each message but Clock
     refused : called with the cause of each refusal, one of `CAUSES`
     rate_hz, burst : what one device may send
+    limits : what a device of this name may send instead
     callers_max : devices that are remembered at a time
     """
 
@@ -71,6 +86,7 @@ class Listener:
         *,
         rate_hz: int = RATE_HZ,
         burst: int = BURST,
+        limits: Mapping[str, tuple[int, int]] = {},
         callers_max: int = CALLERS_MAX,
     ) -> None:
         self._callers_max = callers_max
@@ -78,39 +94,58 @@ class Listener:
         self._keyring = keyring
         self._domain = domain
         self._clock = runtime.clock
-        self._limits = rate_hz, burst
+        self._limit = rate_hz, burst
+        self._limits = limits
         self._buckets: dict[str, TokenBucket] = {}  # by key: no more than the registry has
         self._on_caller = on_caller
         self._on_message = on_message
         self._refused = refused
-        self._routes: dict[str, bytes] = {}
-        self._identity = identity
-        self.endpoint = endpoint
-        self._monitor: Port | None = None
-        self._port: Port | None = None
-        self._retry: Every | None = None
-        self._bind()
+        self._routes: dict[str, _Route] = {}
+        self._doorway = Doorway(endpoint)
+        self._desk = self._bind(identity)
+        self._older: _Desk | None = None
+        self.endpoint = self._doorway.endpoint
+
+    def poll(self) -> None:
+        """Take what waits now, without waiting for the loop to come round."""
+        if self._older is not None:
+            self._older.port.poll()
+        self._desk.port.poll()
 
     def send(self, device: str, data: bytes) -> bool:
         """Send to a device by name; False when it is not connected."""
-        route = self._routes.get(device)
-        if route is None or self._port is None:
+        found = self._routes.get(device)
+        if found is None:
             return False
-        if not self._port.send_to(route, data):
+        if not found.port.send_to(found.route, data):
             del self._routes[device]
             return False
         return True
 
     def forget_revoked(self) -> None:
-        """Say nothing more to devices whose key is no longer live, nor keep their place."""
+        """Say nothing more to devices whose key is no longer live, nor keep their place.
+
+        And let go of whoever was let in by a key of ours that is not.
+        """
         for name in [name for name in self._routes if self._keyring.named(name) is None]:
             del self._routes[name]
+        older = self._older
+        if older is not None and self._keyring.device(older.key) is None:
+            self._let_go(older)
 
     def rekey(self, identity: Identity) -> None:
-        """Prove another key from now on; callers are let go of, and come back."""
-        self._identity = identity
-        self._shut()
-        self._retry = self._runtime.loop.every(REBIND_NS, self._rebind)
+        """Prove another key to whoever comes from now on; those who are here stay.
+
+        Raises
+        ------
+        zmq.ZMQError : the port cannot be shared; nothing has changed
+        """
+        if identity.public_z85.decode() == self._desk.key:
+            return
+        if self._older is not None:
+            self._let_go(self._older)
+        fresh = self._bind(identity)
+        self._older, self._desk = self._desk, fresh
 
     def broadcast(self, data: bytes) -> None:
         """Send to every device that is connected."""
@@ -118,50 +153,41 @@ class Listener:
             self.send(device, data)
 
     def close(self) -> None:
-        """Stop listening."""
-        self._shut()
+        """Stop listening. Closing twice is harmless."""
+        for desk in (self._older, self._desk):
+            if desk is not None:
+                desk.close()
+        self._doorway.close()
+        self._routes.clear()
 
-    def _bind(self) -> None:
-        runtime = self._runtime
+    def _bind(self, identity: Identity) -> _Desk:
+        loop = self._runtime.loop
         socket = curve.server_socket(
-            runtime.context, zmq.ROUTER, self._identity, self._domain, self.endpoint, TUNING
+            self._runtime.context, zmq.ROUTER, identity, self._domain, self._doorway, TUNING
         )
-        self.endpoint = socket.getsockopt_string(zmq.LAST_ENDPOINT)
-        self._monitor = watch(runtime.loop, socket, self._happened)
-        self._port = Port(
-            runtime.loop,
+        monitor = watch(loop, socket, self._happened)
+        port = Port(
+            loop,
             socket,
-            self._frames,
+            lambda frames: self._frames(port, frames),
             limit=PASS_MAX,
             on_surplus=lambda: self._refused("parts"),
         )
+        return _Desk(identity.public_z85.decode(), port, monitor)
 
-    def _rebind(self) -> None:
-        """Take the port again, once it is free."""
-        try:
-            self._bind()
-        except zmq.ZMQError as error:
-            if error.errno != zmq.EADDRINUSE:
-                raise
-            return
-        if self._retry is not None:
-            self._retry.close()
-
-    def _shut(self) -> None:
-        if self._retry is not None:
-            self._retry.close()
-        for port in (self._monitor, self._port):
-            if port is not None:
-                port.close()
-        self._monitor = self._port = self._retry = None
-        self._routes.clear()
+    def _let_go(self, older: _Desk) -> None:
+        self._older = None
+        older.close()
+        self._doorway.settle()
+        for name in [name for name, found in self._routes.items() if found.port is older.port]:
+            del self._routes[name]
 
     def _happened(self, event: Happened) -> None:
         # The doorman has counted those that were refused for their key.
         if event in REFUSALS and event is not Happened.FAILED_AUTH:
             self._refused("handshake")
 
-    def _frames(self, frames: list[zmq.Frame]) -> None:
+    def _frames(self, port: Port, frames: list[zmq.Frame]) -> None:
         if len(frames) != 2:
             return self._refused("parts")
         route, data = frames[0].bytes, frames[1].bytes
@@ -169,25 +195,27 @@ class Listener:
         if device is None:
             return self._refused("revoked")
         now_ns = self._clock.now_ns()
-        if not self._bucket(device.public_z85).take(now_ns):
+        if not self._bucket(device).take(now_ns):
             return self._refused("rate")
         if len(data) > MESSAGE_BYTES_MAX:
             return self._refused("oversized")
-        if self._routes.get(device.name) != route:
-            if len(self._routes) >= self._callers_max and device.name not in self._routes:
+        found = self._routes.get(device.name)
+        goes_over = found is not None and found.port is self._desk.port is not port
+        if found is None or (found != (port, route) and not goes_over):
+            if len(self._routes) >= self._callers_max and found is None:
                 return self._refused("full")
-            self._routes[device.name] = route
+            self._routes[device.name] = _Route(port, route)
             self._on_caller(device)
-        if _is_clock(data):
-            assert self._port is not None
-            self._port.send_to(route, encode(Clock(3, 0, now_ns, now_ns)))
+        if is_clock(data):
+            port.send_to(route, encode(Clock(3, 0, now_ns, now_ns)))
             return None
         return self._on_message(device, data)
 
-    def _bucket(self, key: str) -> TokenBucket:
-        found = self._buckets.get(key)
+    def _bucket(self, device: Device) -> TokenBucket:
+        found = self._buckets.get(device.public_z85)
         if found is None:
-            found = self._buckets[key] = TokenBucket(*self._limits)
+            limit = self._limits.get(device.name, self._limit)
+            found = self._buckets[device.public_z85] = TokenBucket(*limit)
         return found
 
 
@@ -211,91 +239,65 @@ class Caller:
         on_message: Callable[[bytes], None],
     ) -> None:
         self._runtime = runtime
-        self._identity = identity
-        self._server = server_z85
         self._endpoint = endpoint
         self._on_connected = on_connected
         self._on_message = on_message
-        self.refusal = ""
-        self._heard_ns = runtime.clock.now_ns()
-        self._pause_ns = PAUSE_NS_MIN
-        self._port: Port | None = None
-        self._monitor: Port | None = None
-        self._open_at_ns: int | None = None
-        self._open()
+        self._keys = identity, server_z85
+        self._line = self._open(identity, server_z85)
+        self._fresh: Line | None = None  # with other keys, until its handshake is done
+        self._before: Line | None = None  # until the listener answers on the newer one
         self._beat = runtime.loop.every(CLOCK_NS, self._say_clock)
         self._look = runtime.loop.every(PAUSE_NS_MIN, self._tick)
 
+    @property
+    def refusal(self) -> str:
+        """Why we were refused last, "" since the last handshake."""
+        return self._line.refusal
+
     def send(self, data: bytes) -> bool:
         """Send one message; False when there is no connection now."""
-        return self._port is not None and self._port.send(data)
+        port = self._line.port
+        return port is not None and port.send(data)
 
     def rekey(self, identity: Identity, server_z85: bytes) -> None:
-        """Talk with another key, or to another one, from now on."""
-        if (identity, server_z85) != (self._identity, self._server):
-            self._identity, self._server = identity, server_z85
-            self._pause_ns = PAUSE_NS_MIN
-            self._lose()
+        """Talk with another key, or to another one, as soon as that is answered."""
+        if (identity, server_z85) == self._keys:
+            return
+        self._keys = identity, server_z85
+        if self._fresh is not None:
+            self._fresh.close()
+        self._fresh = self._open(identity, server_z85)
 
     def close(self) -> None:
         """End the connection for good."""
         self._beat.close()
         self._look.close()
-        self._shut()
+        for line in (self._line, self._fresh, self._before):
+            if line is not None:
+                line.close()
 
-    def _open(self) -> None:
-        self._open_at_ns = None
-        self._heard_ns = self._runtime.clock.now_ns()
-        socket = curve.client_socket(
-            self._runtime.context,
-            zmq.DEALER,
-            self._identity,
-            self._server,
-            self._endpoint,
-            TUNING,
+    def _open(self, identity: Identity, server_z85: bytes) -> Line:
+        return Line(
+            self._runtime, identity, server_z85, self._endpoint, self._shaken, self._on_message
         )
-        self._monitor = watch(self._runtime.loop, socket, self._happened)
-        self._port = Port(self._runtime.loop, socket, self._frames)
 
-    def _happened(self, event: Happened) -> None:
-        if event is Happened.SUCCEEDED:
-            self._heard_ns = self._runtime.clock.now_ns()
-            self._pause_ns = PAUSE_NS_MIN
-            self.refusal = ""
+    def _shaken(self, line: Line) -> None:
+        """Go over to the line whose handshake is done."""
+        if line is self._fresh:
+            if self._before is not None:
+                self._before.close()
+            self._before, self._line, self._fresh = self._line, line, None
+        if line is self._line:
             self._say_clock()
             self._on_connected()
-        elif event in REFUSALS:
-            self.refusal = event.name
-            self._lose()
-
-    def _frames(self, frames: list[zmq.Frame]) -> None:
-        self._heard_ns = self._runtime.clock.now_ns()
-        if len(frames) == 1 and not _is_clock(frames[0].bytes):
-            self._on_message(frames[0].bytes)
 
     def _say_clock(self) -> None:
         self.send(encode(Clock(3, self._runtime.clock.now_ns(), 0, 0)))
 
     def _tick(self) -> None:
-        now_ns = self._runtime.clock.now_ns()
-        if self._open_at_ns is not None:
-            if now_ns >= self._open_at_ns:
-                self._open()
-        elif now_ns - self._heard_ns >= SILENCE_NS:
-            self._lose()
-
-    def _lose(self) -> None:
-        if self._open_at_ns is None:
-            self._open_at_ns = self._runtime.clock.now_ns() + self._pause_ns
-            self._pause_ns = min(2 * self._pause_ns, PAUSE_NS_MAX)
-            self._runtime.loop.call_soon(self._shut)  # we may stand in the port's own callback
-
-    def _shut(self) -> None:
-        for port in (self._monitor, self._port):
-            if port is not None:
-                port.close()
-        self._monitor = self._port = None
-
-
-def _is_clock(data: bytes) -> bool:
-    return len(data) > _KIND and data[0] & 0xF0 == 0x90 and data[_KIND] == Clock.KIND
+        self._line.look()
+        if self._fresh is not None:
+            self._fresh.look()
+        if self._before is not None and self._line.is_heard:
+            self._before.close()
+            self._before = None

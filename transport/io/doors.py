@@ -48,7 +48,7 @@ class Desk(NamedTuple):
     on_drained : after a pass
     on_link : takes a link message of an attached peer
     on_stranger : takes what comes from no attached peer, or with another key than the peer's:
-        domain, route, key (z85), bytes
+        door, route, key (z85), bytes
     on_revoked : a peer whose key is no longer live
     """
 
@@ -58,7 +58,7 @@ class Desk(NamedTuple):
     on_frame: Callable[[Peer, bytes], None]
     on_drained: Callable[[], None]
     on_link: Callable[[Peer, bytes, int], None]
-    on_stranger: Callable[[str, bytes, str, bytes], None]
+    on_stranger: Callable[[RouterDoor, bytes, str, bytes], None]
     on_revoked: Callable[[Peer], None]
 
 
@@ -69,11 +69,13 @@ class RouterDoor:
     ----------
     peers : attached peers by routing id
     port : the socket in the loop
+    key : the relay's key that it proves (z85)
     """
 
     def __init__(
-        self, loop: Loop, socket: Socket, domain: str, frame_bytes_max: int, desk: Desk
+        self, loop: Loop, socket: Socket, key: str, domain: str, frame_bytes_max: int, desk: Desk
     ) -> None:
+        self.key = key
         self.domain = domain
         self.peers: dict[bytes, Peer] = {}
         self._desk = desk
@@ -122,7 +124,7 @@ class RouterDoor:
         if len(frame) > self._bytes_max:
             self._desk.refuse("oversized")
         else:
-            self._desk.on_stranger(self.domain, route, user, frame.bytes)
+            self._desk.on_stranger(self, route, user, frame.bytes)
 
     def _not_a_frame(self, peer: Peer, data: bytes, now_ns: int) -> None:
         if peer.opener is not None and (len(data) < 3 or data[2] != ATTACH_KIND):

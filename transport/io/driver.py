@@ -33,6 +33,9 @@ class DriverPort(Protocol):
     def send(self, data: bytes) -> bool:
         """Send one message to the driver; False = there is none, or it does not read."""
 
+    def rekey(self, identity: Identity) -> None:
+        """Prove another key to a driver that comes from now on."""
+
     def close(self) -> None:
         """Close for good."""
 
@@ -50,10 +53,17 @@ def open_driver(
     """Open the socket that `endpoint` names ("unix", or a CURVE endpoint to bind)."""
     if endpoint == UNIX:
         path = runtime.path(f"driver-{robot}.sock")
-        return SeqpacketServer(
+        return _LocalDriver(
             runtime.loop, path, on_message, on_disconnect=on_gone, on_refused=refuse
         )
     return _CurveDriver(endpoint, runtime, keyring, identity, on_message, refuse)
+
+
+class _LocalDriver(SeqpacketServer):
+    """A driver on this computer: the kernel says who it is, and there is no key."""
+
+    def rekey(self, _: Identity) -> None:
+        """Nothing to prove."""
 
 
 class _CurveDriver:
@@ -89,6 +99,10 @@ class _CurveDriver:
 
     def send(self, data: bytes) -> bool:
         return bool(self._name) and self._listener.send(self._name, data)
+
+    def rekey(self, identity: Identity) -> None:
+        self._listener.forget_revoked()
+        self._listener.rekey(identity)
 
     def close(self) -> None:
         self._listener.close()

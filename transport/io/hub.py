@@ -12,6 +12,8 @@ Rules
   frame, detached within 50 ms, and never heard again.
 - A device that attaches again for the same robot replaces itself. A peer silent for 2 s is
   detached, and its datagram key is forgotten with it.
+- A new key of the relay's own has a second socket at each door. Who is here stays at the first,
+  until the old key is revoked: time enough to attach at the second, too, and then go over.
 - Attach and Clock are answered here; the relay above sees frames only, and hears `on_drained`
   once a pass, when the newest is known.
 - Every refusal is counted by its name.
@@ -19,6 +21,7 @@ Rules
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Callable
 from functools import partial
@@ -30,11 +33,12 @@ import zmq
 from transport.io import curve
 from transport.io.datagram import KEY_BYTES, Direction, Opener, Sealer
 from transport.io.doors import ATTACH_KIND, DatagramDoor, Desk, RouterDoor
-from transport.io.keys import Device, Keyring, Role
+from transport.io.entrance import Entrance
+from transport.io.keys import Device, KeyFault, Keyring, Role
 from transport.io.peer import Peer as Peer  # part of this module's face
 from transport.io.process import Runtime
 from transport.io.udp import resolve
-from transport.io.zmq import REFUSALS, Happened, bound_to, watch
+from transport.io.zmq import REFUSALS, Happened
 from transport.link.bucket import TokenBucket
 from transport.wire.codec import Registry, encode
 from transport.wire.errors import WireError
@@ -134,6 +138,7 @@ class Hub:
         self.incarnation = int.from_bytes(os.urandom(4), "big")
         self.keyring = Keyring.load(settings.keys)
         self._runtime = runtime
+        self._settings = settings
         self._path = settings.path
         self._on_attach = on_attach
         self._on_detach = on_detach
@@ -152,7 +157,7 @@ class Hub:
         if peer not in self.peers:
             return
         self.peers.discard(peer)
-        self._doors[peer.domain].peers.pop(peer.route, None)
+        peer.door.peers.pop(peer.route, None)
         if self._datagrams is not None:
             self._datagrams.peers.pop(peer.connection, None)
         self._count("detached")
@@ -162,10 +167,7 @@ class Hub:
     def close(self) -> None:
         """Close the doors. The relay is not told of the peers that were there."""
         self._housekeeping.close()
-        for watcher in self._watchers:
-            watcher.close()
-        for door in self._doors.values():
-            door.close()
+        self._entrance.close()
         if self._datagrams is not None:
             self._datagrams.close()
         self._doorman.close()
@@ -177,7 +179,6 @@ class Hub:
         on_drained: Callable[[], None],
     ) -> None:
         runtime, loop = self._runtime, self._runtime.loop
-        identity = self.keyring.identity(settings.identity)
         desk = Desk(
             now_ns=self._now_ns,
             keyring=self.keyring,
@@ -189,14 +190,16 @@ class Hub:
             on_revoked=self._revoked,
         )
         self._doorman = curve.Doorman(loop, runtime.context, self.keyring, ROLES, self._count)
-        self._doors: dict[str, RouterDoor] = {}
-        self._watchers = []
-        for domain, endpoint in ((CONSOLE, settings.console), (ROBOT, settings.robot)):
-            socket = curve.server_socket(runtime.context, zmq.ROUTER, identity, domain, endpoint)
-            self._watchers.append(watch(loop, socket, self._happened))
-            self._doors[domain] = RouterDoor(loop, socket, domain, FRAME_BYTES_MAX[domain], desk)
-        self.console_endpoint = bound_to(self._doors[CONSOLE].port.socket)
-        self.robot_endpoint = bound_to(self._doors[ROBOT].port.socket)
+        self._entrance = Entrance(
+            runtime,
+            self.keyring.identity(settings.identity),
+            {CONSOLE: settings.console, ROBOT: settings.robot},
+            FRAME_BYTES_MAX,
+            desk,
+            self._happened,
+        )
+        self.console_endpoint = self._entrance.endpoints[CONSOLE]
+        self.robot_endpoint = self._entrance.endpoints[ROBOT]
         self._datagrams: DatagramDoor | None = None
         self.datagram_port = 0
         if settings.datagram:
@@ -206,10 +209,10 @@ class Hub:
             self.datagram_port = self._datagrams.port
         self._housekeeping = loop.every(HOUSEKEEPING_NS, self._keep_house)
 
-    def _stranger(self, domain: str, route: bytes, user: str, data: bytes) -> None:
-        peer = self._doors[domain].peers.get(route)
+    def _stranger(self, door: RouterDoor, route: bytes, user: str, data: bytes) -> None:
+        peer = door.peers.get(route)
         device = self.keyring.device(user)
-        if device is None or device.role not in ROLES[domain]:
+        if device is None or device.role not in ROLES[door.domain]:
             if peer is not None and peer.user == user:
                 self._revoked(peer)
             else:
@@ -226,7 +229,7 @@ class Hub:
             except WireError as error:
                 self._count(error.cause)
             else:
-                self._attach(domain, route, device, attach)
+                self._attach(door, route, device, attach)
 
     def _link_message(self, peer: Peer, data: bytes, now_ns: int) -> None:
         try:
@@ -239,14 +242,13 @@ class Hub:
         elif not isinstance(message, Attach):
             self._count("kind")  # Attached and Refused are ours to say
         elif message == peer.attach:
-            self._doors[peer.domain].port.send_to(peer.route, peer.answer)
+            peer.door.port.send_to(peer.route, peer.answer)
         else:
             self.detach(peer)
-            self._attach(peer.domain, peer.route, peer.device, message)
+            self._attach(peer.door, peer.route, peer.device, message)
 
-    def _attach(self, domain: str, route: bytes, device: Device, attach: Attach) -> None:
-        door = self._doors[domain]
-        for old in [p for p in self.peers if _same(p, domain, device, attach)]:
+    def _attach(self, door: RouterDoor, route: bytes, device: Device, attach: Attach) -> None:
+        for old in [p for p in self.peers if _same(p, door, device, attach)]:
             self.detach(old)
         send = partial(door.port.send_to, route)
         own = sum(p.user == device.public_z85 for p in self.peers)
@@ -255,7 +257,7 @@ class Hub:
             why = f"{own} of the relay's {len(self.peers)} peers are yours: no room for more"
             send(encode(Refused(4, why)))
             return
-        peer = Peer(device, attach, domain, route, self._bucket(device.public_z85), send)
+        peer = Peer(device, attach, door, route, self._bucket(device.public_z85), send)
         reason = self._on_attach(peer)
         if reason is not None:
             self._count("rejected")
@@ -313,19 +315,25 @@ class Hub:
         if self.keyring.refresh():
             for peer in [p for p in self.peers if p.user not in self.keyring.live]:
                 self._revoked(peer)
+            self._follow_keys()
         oldest_ns = self._now_ns() - SILENCE_NS
         for peer in [p for p in self.peers if p.heard_ns < oldest_ns]:
             self.detach(peer)
-        ports = [door.port for door in self._doors.values()]
-        unsent = sum(port.dropped + port.unreachable for port in ports)
+        unsent = self._entrance.unsent
         if self._datagrams is not None:
             unsent += self._datagrams.unsent
         self._unsent.add(unsent - self._unsent.value)
 
+    def _follow_keys(self) -> None:
+        """Take up a new key of ours; shut out who came by one that is revoked."""
+        gone = self._entrance.let_go(self.keyring.live)
+        with contextlib.suppress(KeyFault, zmq.ZMQError):  # what is in force goes on
+            gone += self._entrance.rekey(self.keyring.identity(self._settings.identity))
+        for peer in [p for p in self.peers if p.door in gone]:
+            self.detach(peer)
 
-def _same(peer: Peer, domain: str, device: Device, attach: Attach) -> bool:
+
+def _same(peer: Peer, door: RouterDoor, device: Device, attach: Attach) -> bool:
     return (
-        peer.domain == domain
-        and peer.user == device.public_z85
-        and peer.attach.robot == attach.robot
+        peer.door is door and peer.user == device.public_z85 and peer.attach.robot == attach.robot
     )

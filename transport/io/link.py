@@ -4,6 +4,7 @@ Rules
 -----
 - Sending never blocks: what cannot leave now is dropped and counted. A queue would be old motion.
 - Receiving returns everything that waits; whoever calls keeps the newest.
+- Keys that are rotated are followed: see `transport.io.relink`.
 - What a link needs for itself (Attached, Clock, Refused) never comes out of `receive`.
 - A new carrier is one new file with a `connect` of the same signature, named in node.toml.
 """
@@ -13,11 +14,13 @@ from __future__ import annotations
 import importlib
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Protocol, cast
 
 import msgspec
 
 from transport.io.process import Runtime
+from transport.io.relink import Relink
 from transport.link.rtt import MinFilter
 from transport.wire.messages import Attach
 
@@ -122,4 +125,5 @@ def open_link(
     connect = getattr(module, "connect", None)
     if not callable(connect):
         raise LinkFault(f"link module {settings.module!r} has no connect()")
-    return cast("Connect", connect)(settings, attach, runtime, on_ready)
+    opens = partial(cast("Connect", connect), settings, attach, runtime, on_ready)
+    return Relink(settings, runtime, opens) if settings.keys else opens()

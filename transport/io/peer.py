@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from transport.io.datagram import Opener
 from transport.io.keys import Device
 from transport.link.bucket import TokenBucket
 from transport.wire.messages import Attach
+
+if TYPE_CHECKING:
+    from transport.io.doors import RouterDoor
 
 
 class Peer:
@@ -20,7 +23,7 @@ class Peer:
     attach : what it asked for
     kind : "zmq" or "udp"
     send : send one frame; False = dropped and counted. Never blocks
-    domain, route, user, answer, heard_ns, take, opener, connection, address : the doors' own
+    door, domain, route, user, answer, heard_ns, take, opener, connection, address : the doors' own
     """
 
     __slots__ = (
@@ -30,6 +33,7 @@ class Peer:
         "connection",
         "device",
         "domain",
+        "door",
         "heard_ns",
         "kind",
         "opener",
@@ -43,7 +47,7 @@ class Peer:
         self,
         device: Device,
         attach: Attach,
-        domain: str,
+        door: RouterDoor,
         route: bytes,
         bucket: TokenBucket,
         send: Callable[[bytes], bool],
@@ -52,7 +56,8 @@ class Peer:
         self.attach = attach
         self.kind: Literal["zmq", "udp"] = "zmq"
         self.send = send
-        self.domain = domain
+        self.door = door
+        self.domain = door.domain
         self.route = route
         self.user = device.public_z85
         self.take = bucket.take

@@ -9,7 +9,7 @@ import msgspec
 
 from safety.gate import Verdict
 from safety.messages import Flags
-from safety.state import State
+from safety.state import Cause, State
 from tests.world.mallory import Mallory, edited
 from tests.world.rig import ROBOT
 from tests.world.story import Story, differing
@@ -64,7 +64,8 @@ def a_relay_edits_what_it_forwards(seed: int) -> Found:
         story.run(100)
     assert not beside.falls()
     assert beside.world.count(Verdict.TAG) >= 90
-    return float(beside.lost), alone.silence_ms(State.HOLD)
+    told_ms = max(story.told_ms(Cause.FORGERY) for story in (beside, alone))
+    return float(beside.lost), told_ms, alone.silence_ms(State.HOLD)
 
 
 def an_estop_is_forged(seed: int) -> Found:
