@@ -3,8 +3,7 @@
 A source's newer ceiling replaces its older one; ENGAGED lifts it. When its time to live has
 passed without a newer one, the source counts as silent, and its policy takes the ceiling's place.
 A wired emergency stop (safety.estop) is such a source too, with a policy of its own: its token
-lives for 20 ms at most, whatever it says, a longer silence imposes more than a short one, and until
-it was heard once nothing arms. So is a
+lives for 20 ms at most, whatever it says, and until it was heard once nothing arms. So is a
 watchdog: while it is silent, and until it was heard once, what moves goes on slowly and nothing
 arms anew.
 """
@@ -26,8 +25,6 @@ SILENCE_POLICY: dict[str, State] = {
 }
 #: What a watchdog's silence imposes on what moves already.
 UNWATCHED = State.DEGRADED
-#: A wired emergency stop is silent for so long before that imposes more.
-_AGONY_NS = estop.DEATH_NS - estop.TOKEN_NS_MAX
 #: In ns nearly three centuries: no clock of a robot comes so far.
 _NEVER = sys.maxsize
 
@@ -97,10 +94,6 @@ class Ceilings:
             ttl_ns = min(ttl_ns, estop.TOKEN_NS_MAX)
         self._held[source] = _Held(max_state, cause, now_ns + ttl_ns)
 
-    def is_deaf(self, now_ns: int) -> bool:
-        """Tell whether a wired emergency stop that was heard once is not heard now."""
-        return any(now_ns >= self._held[source].expires_ns for source in self._wired)
-
     @property
     def is_pressed(self) -> bool:
         """Whether a wired emergency stop was down when it was heard last."""
@@ -112,7 +105,7 @@ class Ceilings:
         for source, held in self._held.items():
             is_silent = now_ns >= held.expires_ns
             arms = arms and not (is_silent and source in self._watchdogs)
-            state = self._silence(source, held, now_ns) if is_silent else held.max_state
+            state = self._policies[source] if is_silent else held.max_state
             if state < lowest.state:
                 words = f"{source} is silent" if is_silent else f"{source}: {held.cause}"
                 lowest = Lowest(state, words, is_silent and source in self._wired)

@@ -1,17 +1,9 @@
 """A wired emergency stop: what its box says to the robots, and what its silence means there.
 
-A hard-wired chain stays outside software: its contacts are the emergency stop, and this is its
-shadow (IEC 60204-1, ISO 13850). The box says a token every 5 ms: a `Ceiling` that lifts, good for
-20 ms. Pressed, or with its loop cut, it says ESTOP instead, as a latch: again and again until the
-robot says that it has latched too, and the button is up. One lost message loses no stop.
-
-A token that is absent is no press: nobody can say how the button stands. So the robot stands too:
-
-    20 ms after the newest token     HOLD: standstill under power (stop category 2)
-    500 ms after it                  PROTECTIVE_STOP: brakes (category 1); reset at the bedside
-
-A dead box and a pulled plug come to both. A computer without real-time rights that is short of
-time comes to the first alone: standstill takes no longer, and the hand at the console resumes.
+A hard-wired chain stays outside software; this is its shadow in it. The box says a token every
+5 ms: a `Ceiling` that lifts, good for 20 ms. Its absence is a PROTECTIVE_STOP: a cut cable, a dead
+box and a pulled plug are one. Pressed, it says ESTOP instead, as a latch: again and again until
+the robot says that it has latched too, and the button is up. One lost message loses no stop.
 
 At the robot such a source is an ordinary one of `safety.ceiling`, with the policy below, its time
 to live cut to 20 ms, and the rule that nothing arms before it was heard for the first time.
@@ -26,10 +18,8 @@ from safety.state import State
 #: How often a box says its token, and how long one is good for.
 TOKEN_NS = 5 * MS
 TOKEN_NS_MAX = 20 * MS
-#: What a wired source's silence imposes; and beyond which age of its newest token, what.
-SILENCE = State.HOLD
-DEATH_NS = 500 * MS
-DEATH = State.PROTECTIVE_STOP
+#: What a wired source's silence imposes.
+SILENCE = State.PROTECTIVE_STOP
 
 
 class Button:

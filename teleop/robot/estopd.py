@@ -4,8 +4,8 @@ What is said `safety.estop` decides. Every 5 ms each loop is read, and its butto
 robot's guard with a key of its own. Only a closed loop is in order:
 
     open: pressed, or a cut cable         ESTOP, said until the robot has latched it
-    nobody can say: an error, a fault     nothing is said: HOLD 20 ms after the newest token, and
-    this process hangs, or is dead        PROTECTIVE_STOP 500 ms after it
+    nobody can say: an error, a fault     nothing is said; 20 ms later a PROTECTIVE_STOP
+    this process hangs, or is dead        the same
 
 A loop that waits makes all of them wait, and so stops the robot: there is one thread, on purpose.
 """

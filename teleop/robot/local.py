@@ -8,7 +8,7 @@ Rules
 3. There are two motions: the tip towards the remote centre, the jaw open. Both go through the
    limits, at a speed of their own, without energy; the fence ends them.
 4. Nothing moves below IDLE: a latched stop is reset first. From IDLE the first token of a press
-   brings power; no token, no power. Nor while a wired emergency stop is not heard.
+   brings power; no token, no power.
 5. Giving back resumes nothing: a session's hand needs a clutch cycle from then on.
 """
 
@@ -129,7 +129,7 @@ class Local:
             return []
         elapsed_ns, self._moved_ns = now_ns - self._moved_ns, now_ns
         self._lapse(now_ns)
-        if self._drive.is_silent or self._drive.is_frozen or self._permission.is_deaf(now_ns):
+        if self._drive.is_silent or self._drive.is_frozen:
             self.stop(now_ns)
         if not self.moving or self._drive.is_braked:  # brakes are still being let go of
             return []
@@ -153,8 +153,6 @@ class Local:
     def _has_power(self, now_ns: int) -> bool:
         """Bring power by a person's act, where that is permitted; tell whether there is."""
         self._permission.apply(now_ns)
-        if self._permission.is_deaf(now_ns):
-            return False
         if self._interlock.permits(Act.TAKE):
             self._note(self._interlock.act(Act.TAKE, Cause.LOCAL, now_ns))
         return self._interlock.state is State.HOLD and not self._drive.is_silent

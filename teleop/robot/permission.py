@@ -81,10 +81,6 @@ class Permission:
         else:
             self.lower(State.HOLD, cause, now_ns)
 
-    def is_deaf(self, now_ns: int) -> bool:
-        """Tell whether nobody knows how a wired emergency stop stands."""
-        return self._ceilings.is_deaf(now_ns)
-
     def holds_down(self, now_ns: int) -> str:
         """Say who lets nothing be reset, and why; empty when nobody does."""
         lowest = self._ceilings.lowest(now_ns)

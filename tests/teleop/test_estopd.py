@@ -131,8 +131,6 @@ def test_a_loop_that_nobody_can_read_is_a_silence_and_read_again_later(story, ca
     story.run(20)
     story.loop.error = "unplugged"
     story.run(30)
-    assert story.permitted is State.HOLD
-    story.run(500)
     assert story.permitted is State.PROTECTIVE_STOP
     assert not story.loop.is_held
     said = len(story.said)

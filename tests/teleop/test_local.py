@@ -185,22 +185,6 @@ def test_a_hundred_milliseconds_without_a_token_stop_it_for_good(silent_ms):
     assert (at - depth(rig) > REST_M) is moved
 
 
-def test_a_wired_stop_that_is_not_heard_ends_a_press_and_lets_no_other_begin():
-    rig = Rig(estops=("pillar",))
-    rig.run(20, says=False)
-    token = Ceiling(19, "pillar", ROBOT, State.ENGAGED, "", 20)
-    rig.agent.receive_guard("pillar", token, rig.now_ns)
-    say(rig, "take")
-    assert press(rig)
-    rig.run(15, says=False)
-    assert rig.agent._local.moving == "retract"
-    rig.run(10, says=False)
-    assert rig.agent._local.moving == ""
-    assert not press(rig, number=2)
-    rig.agent.receive_guard("pillar", token, rig.now_ns)
-    assert press(rig, number=3)
-
-
 def test_a_press_that_moves_nothing_says_what_to_do_first():
     rig = Rig().to_engaged()
     assert rig.agent.why_not("token", rig.now_ns) == "take it first"
