@@ -28,6 +28,7 @@ from teleop.node.processes import CONSOLE, Process
 from teleop.node.rundir import Busy, keeper_of
 from teleop.node.signals import Signals
 from teleop.node.slices import Wish, process_slice, rows
+from transport.io import realtime
 from transport.io.clock import Skew
 from transport.io.keys import Role
 
@@ -46,22 +47,17 @@ CONSOLES: Final = {
     "observer": Role.OBSERVER,
 }
 BUTTON: Final = "red-button"
-NODE_TOML: Final = f"""\
+_NODE_TOML: Final = """\
 # The demo's node. What is not here has the default of a production node.toml.
 
 [node]
-name = "{DEMO}"
+name = "{name}"
 state_dir = "."               # generated keys, the robot's store
 
 [robot]
 driver = "teleop.sim.simd"    # two simulated arms over something to grip
 arms = 2
-estops = ["{BUTTON}"]
-
-[estop.{BUTTON}]              # `trocar estop press`
-module = "transport.io.buttons.file"
-device = "{BUTTON}"
-
+{estops}
 [endoscope]                   # as much as two cores can spare
 width = 640
 height = 360
@@ -70,6 +66,11 @@ rate_hz = 15
 [video]                       # what the page shows
 camera = "transport.io.cameras.ring"
 rate_hz = 15
+"""
+_BUTTON_TOML: Final = f"""
+[estop.{BUTTON}]              # `trocar estop press`
+module = "transport.io.buttons.file"
+device = "{BUTTON}"
 """
 
 
@@ -108,7 +109,7 @@ def furnish(folder: Path) -> tuple[NodeConfig, Path]:
     folder.mkdir(parents=True, exist_ok=True)
     file = folder / "node.toml"
     if not file.exists():
-        file.write_text(NODE_TOML)
+        file.write_text(node_toml(wired=_is_in_time()))
     config = load(file)
     keeper = keeper_of(config.run_dir)
     if keeper is not None:
@@ -117,6 +118,17 @@ def furnish(folder: Path) -> tuple[NodeConfig, Path]:
     for name, role in CONSOLES.items():
         ensure(config.keys_dir, name, role)
     return config, file
+
+
+def node_toml(*, wired: bool) -> str:
+    """Write the demo's node.toml, with an emergency stop or without."""
+    estops = f'estops = ["{BUTTON}"]\n' if wired else ""
+    return _NODE_TOML.format(name=DEMO, estops=estops) + (_BUTTON_TOML if wired else "")
+
+
+def _is_in_time() -> bool:
+    """Tell whether a token every 5 ms comes in time here: else it would stop for nothing."""
+    return realtime.NO_FIFO not in realtime.explain()
 
 
 def introduction(config: NodeConfig, file: Path, seed: int) -> list[str]:
@@ -135,10 +147,7 @@ def introduction(config: NodeConfig, file: Path, seed: int) -> list[str]:
         f"authority  {config.session.listen} (CURVE)",
         f"metrics    {metrics}",
         f"keys       {config.keys_dir}",
-        *(
-            f"emergency  trocar estop press {name}, release, `trocar bedside reset`"
-            for name in files(config)
-        ),
+        *_emergency(config),
         "",
         "Your own console, from another terminal; the demo's hand makes way for it:",
         "    trocar console --link zmq --script tremor --seconds 10 --json FILE",
@@ -149,6 +158,14 @@ def introduction(config: NodeConfig, file: Path, seed: int) -> list[str]:
         "Ctrl-C stops everything and leaves nothing running.",
         "",
     ]
+
+
+def _emergency(config: NodeConfig) -> list[str]:
+    found = files(config)
+    if not found:
+        return ["emergency  `trocar bedside estop`; no wired one: it wants real-time rights"]
+    said = "trocar estop press {}, release, `trocar bedside reset`"
+    return [f"emergency  {said.format(name)}" for name in found]
 
 
 def invitation(config: NodeConfig) -> list[str]:

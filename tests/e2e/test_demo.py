@@ -15,10 +15,11 @@ import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from teleop.node.config import NodeConfig, parse
-from teleop.node.demo import NODE_TOML
+from teleop.node.demo import node_toml
 from teleop.node.estop import FILE
 from teleop.node.rundir import base_path
 from tests.e2e.demo import PATIENCE_S, ROOT, Demo
@@ -59,7 +60,7 @@ def assert_nothing_left(demo: Demo, demo_pid: int) -> None:
 
 
 def test_the_demos_node_differs_from_production_in_its_names_arms_stop_and_picture_only():
-    production, demo = NodeConfig(), parse(NODE_TOML)
+    production, demo = NodeConfig(), parse(node_toml(wired=True))
     assert [button.module for button in demo.estop.values()] == [FILE]
     assert tuple(demo.estop) == demo.robot.estops
     differing = {
@@ -72,6 +73,14 @@ def test_the_demos_node_differs_from_production_in_its_names_arms_stop_and_pictu
     picture = {"endoscope.rate_hz", "video.camera", "video.rate_hz"}
     robot = {"robot.driver", "robot.arms", "robot.estops"}
     assert differing == {"node.name", "node.state_dir", *robot, *picture}
+
+
+def test_without_real_time_rights_no_token_can_be_late():
+    demo = parse(node_toml(wired=False))
+    assert (demo.estop, demo.robot.estops) == ({}, ())
+    wired = parse(node_toml(wired=True))
+    unwired = msgspec.structs.replace(wired.robot, estops=())
+    assert msgspec.structs.replace(wired, estop={}, robot=unwired) == demo
 
 
 def test_the_arm_follows_and_the_record_says_how_well(demo: Demo):

@@ -80,6 +80,11 @@ def causes(demo: Demo) -> list[tuple[State, Cause]]:
     return [(State(event["new"]), Cause(event["cause"])) for event in events]
 
 
+def lost(demo: Demo, before: int) -> list[State]:
+    """List what a token that was lost has come to since so many events."""
+    return [state for state, cause in causes(demo)[before:] if cause is Cause.TOKEN_LOST]
+
+
 def test_the_node_says_its_token_and_the_robot_arms(demo: Demo):
     until(lambda: stands(demo).state >= State.DEGRADED, "motion")
 
