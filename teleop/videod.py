@@ -110,7 +110,8 @@ class Videod:
         now_ns = self._clock.now_ns()
         self._frames.add()
         self._fresh.passed(Stage.CAMERA, shot.frame_id, now_ns)
-        self._fresh.looked(_digest(shot))
+        if self._camera.is_sensor:
+            self._fresh.looked(_digest(shot))
         self._skip = (self._skip + 1) % self._target.rung.every
         if len(self._fanout) and self._skip == 0:
             self._encoder.put(Picture(shot.pixels, shot.frame_id, shot.captured_ns))
