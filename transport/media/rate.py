@@ -11,8 +11,9 @@ Rules
 2. What a viewer said counts for `SAID_NS`; who is silent does not hold the others down for ever.
 3. A rung is left downwards at once, and upwards only when the rate has been enough for `CALM_NS`.
 4. A change below `STEP` of the rate is none: each costs the encoder a little.
-5. An estimator says at most half more than it receives (draft-ietf-rmcat-gcc-02, 5.5), so a picture
-   that needs little makes every path look narrow. Who bears `PLENTY` of what is sent is no limit.
+5. An estimator says at most half more than it receives, and 0.85 of that when its path is too
+   narrow (draft-ietf-rmcat-gcc-02, 5.5). So who bears what is sent is no limit: a picture that
+   needs little would make every path look narrow.
 """
 
 from __future__ import annotations
@@ -24,7 +25,6 @@ SETTLE_NS: Final = 3 * S
 SAID_NS: Final = 5 * S
 CALM_NS: Final = 5 * S
 STEP: Final = 0.1
-PLENTY: Final = 1.3
 #: What is sent is measured over so long.
 SENT_NS: Final = 1 * S
 #: The rate falls to this part of what the weakest path bears: its queue must drain.
@@ -103,7 +103,7 @@ class RateControl:
         """Take what a viewer's path bears, in bit/s."""
         joined_ns = self._joined.get(viewer)
         if joined_ns is not None and now_ns - joined_ns >= SETTLE_NS:
-            is_plenty = bit_rate >= PLENTY * self._sent
+            is_plenty = bit_rate >= self._sent
             self._said[viewer] = (self._greatest if is_plenty else bit_rate), now_ns
 
     def target(self, now_ns: int) -> Target:
