@@ -110,7 +110,8 @@ class Videod:
         now_ns = self._clock.now_ns()
         self._frames.add()
         self._fresh.passed(Stage.CAMERA, shot.frame_id, now_ns)
-        self._fresh.looked(_digest(shot))
+        if self._camera.is_sensor:
+            self._fresh.looked(_digest(shot))
         self._skip = (self._skip + 1) % self._target.rung.every
         if len(self._fanout) and self._skip == 0:
             self._encoder.put(Picture(shot.pixels, shot.frame_id, shot.captured_ns))
@@ -125,6 +126,7 @@ class Videod:
         self._age_ns.record(max(0, now_ns - sent.captured_ns))
         self._fresh.passed(Stage.ENCODER, sent.frame_id, now_ns)
         size = sum(map(len, sent.payloads))
+        self._rate.sent(size, now_ns)
         self._flight.append(now_ns, sent.frame_id, sent.captured_ns, size, int(sent.is_idr))
         for name in self._fanout.offer(is_idr=sent.is_idr, now_ns=now_ns):
             watcher = self._watchers[name]  # type: ignore[index]

@@ -198,12 +198,14 @@ def test_a_reload_needs_no_link_and_a_link_lets_in_one(
 def test_a_picture_that_stands_still_is_named_and_comes_back_by_itself(node: Node, visit: Visit):
     freezes = node.number("webd", 'web_total{what="freezes"}')
     node.signal("videod", signal.SIGSTOP)
-    visit.becomes("still")
-    assert visit.says("what") == "The picture stands still"
-    assert visit.says("why") == "Nothing arrives here"
-    visit.becomes("lost")
-    assert "trying again" in visit.says("why")
-    node.signal("videod", signal.SIGCONT)
+    try:
+        visit.becomes("still")
+        assert visit.says("what") == "The picture stands still"
+        assert visit.says("why") == "Nothing arrives here"
+        visit.becomes("lost")
+        assert "trying again" in visit.says("why")
+    finally:
+        node.signal("videod", signal.SIGCONT)
     visit.becomes("live")
     node.until(lambda: node.number("webd", 'web_total{what="freezes"}') > freezes, "freeze told")
 

@@ -19,11 +19,12 @@ from teleop.videod import NEGOTIATING_MAX
 from transport.io.clock import Clock, Skew
 from transport.io.desk import QUESTION_BYTES_MAX, Refused, ask
 from transport.io.mapping import Mapping
+from transport.io.shm_ring import RingWriter
 from transport.io.webrtc import peer
 from transport.io.webrtc.identity import LABEL, State, unpack
 from transport.io.webrtc.ports import Ports
 from transport.io.webrtc.viewer import Seen, Viewer
-from transport.media import strip
+from transport.media import picture, strip
 from transport.media.freshness import Standstill
 from transport.telemetry.board import Board
 
@@ -296,6 +297,26 @@ def test_a_ring_that_is_not_there_is_a_camera_that_is_dead(tmp_path):
         dead.wait(lambda: dead.number("standstill") == Standstill.CAMERA_DEAD)
     finally:
         dead.close()
+
+
+def test_what_is_drawn_may_stand_still_and_is_not_frozen(tmp_path):
+    """A simulated endoscope has no noise: where no hand moves, its pictures are equal."""
+    (tmp_path / "frames").mkdir()
+    size = picture.HEAD_BYTES + picture.pixel_bytes(80, 60, picture.Format.RGB24)
+    ring = RingWriter(tmp_path / "frames" / "endoscope.ring", 4, size)
+    drawn = Camera(tmp_path, module="transport.io.cameras.ring", url="endoscope")
+    try:
+        for number in range(60):
+            head = ring.claim()
+            picture.pack_head(80, 60, picture.Format.RGB24, picture.UNKNOWN, head)
+            del head
+            ring.commit(size, picture.frame_id(0, 1, number), 0)
+            time.sleep(1 / 60)
+        assert drawn.number("frames_total") > 20
+        assert drawn.number("standstill") != Standstill.CAMERA_FROZEN
+    finally:
+        drawn.close()
+        ring.close()
 
 
 def test_a_file_is_a_camera_too_and_plays_again(tmp_path):

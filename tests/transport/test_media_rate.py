@@ -131,3 +131,23 @@ def test_whatever_is_said_it_stays_within_bounds_and_moves_by_steps(said):
             step = abs(target.bit_rate - before.bit_rate)
             assert step > STEP * before.bit_rate or target.bit_rate in (LEAST, GREATEST)
         before = target
+
+
+def test_a_picture_that_needs_little_is_no_narrow_path(rate):
+    """Chromium says half more than it receives: what needed 0.2 Mb/s fell to half its pictures."""
+    for quarter in range(4 * 30):
+        now_ns = quarter * S // 4
+        rate.sent(200_000 // 8 // 4, now_ns)
+        for viewer in ("a", "b"):
+            rate.said(viewer, 215_000, now_ns)  # it is still rising to 300_000
+        assert rate.target(now_ns) == (GREATEST, LADDER[0])
+
+
+def test_a_path_that_bears_no_more_than_what_is_sent_is_narrow(rate):
+    for quarter in range(4 * 30):
+        now_ns = quarter * S // 4
+        rate.sent(rate.target(now_ns).bit_rate // 8 // 4, now_ns)
+        rate.said("a", 2_000_000, now_ns)
+        rate.said("b", 4_000_000, now_ns)
+    assert rate.target(30 * S).bit_rate <= 2_000_000 * (1 + 2 * STEP)
+    assert rate.target(30 * S).bit_rate >= 2_000_000 * DECREASE * (1 - STEP)

@@ -53,7 +53,14 @@ class Shot(NamedTuple):
 
 
 class Camera(Protocol):
-    """A kind of camera."""
+    """A kind of camera.
+
+    Attributes
+    ----------
+    is_sensor : its pictures have a sensor's noise: two that are equal to the last bit are one
+    """
+
+    is_sensor: bool
 
     def newest(self) -> Shot | None:
         """Return the newest picture, None if there is none since the last call."""

@@ -11,6 +11,9 @@ Rules
 2. What a viewer said counts for `SAID_NS`; who is silent does not hold the others down for ever.
 3. A rung is left downwards at once, and upwards only when the rate has been enough for `CALM_NS`.
 4. A change below `STEP` of the rate is none: each costs the encoder a little.
+5. An estimator says at most half more than it receives, and 0.85 of that when its path is too
+   narrow (draft-ietf-rmcat-gcc-02, 5.5). So who bears what is sent is no limit: a picture that
+   needs little would make every path look narrow.
 """
 
 from __future__ import annotations
@@ -22,6 +25,8 @@ SETTLE_NS: Final = 3 * S
 SAID_NS: Final = 5 * S
 CALM_NS: Final = 5 * S
 STEP: Final = 0.1
+#: What is sent is measured over so long.
+SENT_NS: Final = 1 * S
 #: The rate falls to this part of what the weakest path bears: its queue must drain.
 DECREASE: Final = 0.85
 #: And rises by this part of the greatest rate, each second.
@@ -70,6 +75,9 @@ class RateControl:
         self._said: dict[object, tuple[int, int]] = {}
         self._joined: dict[object, int] = {}
         self._now_ns = now_ns
+        self._bits = 0
+        self._since_ns = now_ns
+        self._sent = float(greatest)
         self._rung = 0
         self._calm_ns = now_ns
         self._target = Target(greatest, LADDER[0])
@@ -83,11 +91,20 @@ class RateControl:
         self._joined.pop(viewer, None)
         self._said.pop(viewer, None)
 
+    def sent(self, size: int, now_ns: int) -> None:
+        """Take note of an encoded picture's bytes; without any, everything said is believed."""
+        self._bits += 8 * size
+        elapsed_ns = now_ns - self._since_ns
+        if elapsed_ns >= SENT_NS:
+            self._sent = self._bits * S / elapsed_ns
+            self._bits, self._since_ns = 0, now_ns
+
     def said(self, viewer: object, bit_rate: int, now_ns: int) -> None:
         """Take what a viewer's path bears, in bit/s."""
         joined_ns = self._joined.get(viewer)
         if joined_ns is not None and now_ns - joined_ns >= SETTLE_NS:
-            self._said[viewer] = bit_rate, now_ns
+            is_plenty = bit_rate >= self._sent
+            self._said[viewer] = (self._greatest if is_plenty else bit_rate), now_ns
 
     def target(self, now_ns: int) -> Target:
         """Say what the encoder shall do from now on; the same object as long as nothing changes."""

@@ -9,6 +9,7 @@ import { STANDSTILL } from "./words.js";
 const STILL_MS = 250; // and four pictures' time: then a picture stands still
 const SLOW_MS = 150, LATE_MS = 300; // an old picture, and one not to work by
 const AGAIN_MS = [500, 1000, 2000, 4000];
+const COUNTED_MS = 1200; // between two looks at what arrived, and a little
 const REPORT_MS = 2000, AGES_MAX = 256;
 
 const element = Object.fromEntries([...document.querySelectorAll("[id]")].map((one) => [one.id, one]));
@@ -19,7 +20,7 @@ let tries = 0;
 let coming = 0; // the timer of the next try
 let lastShown = 0, lastAge = 0, period = 33;
 let shownTimes = [], second = [], unreported = [], freezes = 0;
-let wasReceived = 0, arrives = false;
+let wasReceived = 0, arrived = 0; // how many pictures came, and when that was seen to grow
 
 // What a person reads -----------------------------------------------------------------------------
 
@@ -110,6 +111,7 @@ function look() {
   const named = STANDSTILL[camera.standstill] ?? "";
   if (still > Math.max(STILL_MS, 4 * period) || named) {
     if (document.body.dataset.state === "live") freezes += 1;
+    const arrives = arrived - lastShown > COUNTED_MS; // since the last that was shown, for certain
     const why = named || (arrives ? "This browser shows nothing of what arrives" : "Nothing arrives here");
     say("still", "picture stands still", "The picture stands still", why);
     putAge(lastAge + still);
@@ -132,7 +134,7 @@ async function lookLong() {
   second = [];
   const counted = await camera?.counted();
   if (!counted) return;
-  arrives = counted.received > wasReceived;
+  if (counted.received > wasReceived) arrived = now;
   wasReceived = counted.received;
   put(element.size, counted.width ? `${counted.width} × ${counted.height}` : "–");
   put(element.lost, String(counted.lost));

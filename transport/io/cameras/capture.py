@@ -43,6 +43,8 @@ class Capture:
     failures : times that it could not be opened, or ended
     """
 
+    is_sensor = True
+
     def __init__(self, settings: CameraSettings, runtime: Runtime) -> None:
         self._settings = settings
         self._clock = runtime.clock

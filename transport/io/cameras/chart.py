@@ -29,6 +29,8 @@ def open_camera(settings: CameraSettings, runtime: Runtime) -> Chart:
 class Chart:
     """A camera before a chart, at a steady rate."""
 
+    is_sensor = True
+
     def __init__(self, settings: CameraSettings, runtime: Runtime) -> None:
         self._settings = settings
         self._clock = runtime.clock

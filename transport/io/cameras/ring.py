@@ -29,6 +29,8 @@ class RingCamera:
     refused : frames that were no picture
     """
 
+    is_sensor = False  # what is drawn has no noise, and stands still when nothing moves
+
     def __init__(self, settings: CameraSettings, runtime: Runtime) -> None:
         self._path = runtime.path("frames") / f"{settings.url}.ring"
         self._clock = runtime.clock
