@@ -180,7 +180,7 @@ def _sample(
     k: int,
     counts: NDArray[np.int64],
 ) -> float:
-    """Return output sample k, by the same arithmetic as `monitor.dsp.resample`."""
+    """Return output sample k, by the same arithmetic as `monitor.dsp.resample.weigh`."""
     up, width = row["up"], row["width"]
     number = row["base"] + k * row["down"] // up
     phase = k * row["down"] % up
@@ -190,11 +190,19 @@ def _sample(
         counts[_GAP] += np.int64(value == EMPTY)
         return math.nan
     held = float(value)
-    total = 0.0
-    at = row["offset"] + phase * width
+    a = b = c = d = 0.0
+    at, even = row["offset"] + phase * width, width // 4 * 4
     for j in range(width):
         value = ring[(number - width // 2 + 1 + j) & (RING - 1)]
         if math.isfinite(value):
             held = float(value)
-        total += taps[at + j] * held
-    return total
+        part = taps[at + j] * held
+        if j & 3 == 0 or j >= even:
+            a += part
+        elif j & 3 == 1:
+            b += part
+        elif j & 3 == 2:
+            c += part
+        else:
+            d += part
+    return (a + b) + (c + d)
