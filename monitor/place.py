@@ -22,6 +22,7 @@ from monitor.rows import (
     PROOF_NS,
     RESYNC_NS,
     RING,
+    ROW_BYTES,
     SAMPLES,
     SEQ,
     SILENCE_NS,
@@ -33,6 +34,7 @@ from monitor.rows import (
     turn,
 )
 from transport.kernel.jit import jit
+from transport.kernel.prefetch import prefetch
 
 _MALFORMED = int(Cause.MALFORMED)
 _RATE = int(Cause.RATE)
@@ -80,6 +82,8 @@ def place(
     for m in range(messages.shape[0]):
         message = messages[m]
         block_end = block_at + message[BLOCKS]
+        if m + 1 < messages.shape[0]:
+            _fetch(messages[m + 1], blocks, block_end, rows, ring, signals)
         if _is_well_formed(blocks[block_at:block_end], message[SAMPLES], signals):
             at = sample_at
             for b in range(block_at, block_end):
@@ -106,6 +110,23 @@ def place(
             counts[_MALFORMED] += 1
         block_at = block_end
         sample_at += message[SAMPLES]
+
+
+@jit
+def _fetch(
+    message: NDArray[np.int64],
+    blocks: NDArray[Any],
+    first: int,
+    rows: NDArray[Any],
+    ring: NDArray[np.float32],
+    signals: int,
+) -> None:
+    """Ask for the rows and places in rings that a message's blocks name, whatever they name."""
+    for b in range(first, min(first + message[BLOCKS], blocks.shape[0])):
+        index = message[PATIENT] * signals + int(np.int64(blocks[b]["signal"]))
+        place = int(np.int64(blocks[b]["first"])) & (RING - 1)
+        prefetch(rows, index * ROW_BYTES, ROW_BYTES)
+        prefetch(ring, 4 * (index * (RING + PAD) + place), 64)
 
 
 @jit

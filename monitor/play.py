@@ -12,8 +12,10 @@ from monitor.rows import (
     DELAY_NS,
     EMPTY,
     LEAP_NS,
+    PAD,
     RESERVE_NS,
     RING,
+    ROW_BYTES,
     SILENCE_NS,
     SLIP_NS,
     Cause,
@@ -22,6 +24,7 @@ from monitor.rows import (
     turn,
 )
 from transport.kernel.jit import jit
+from transport.kernel.prefetch import prefetch
 
 _GAP = int(Cause.GAP)
 _WAIT = int(Cause.WAIT)
@@ -55,9 +58,23 @@ def play(
     counts : (causes,) int64, added to
     """
     for patient in range(out.shape[0]):
+        if patient + 2 < out.shape[0]:
+            _fetch(rows, ring, patient * signals + first, signals, out.shape[1])
         for k in range(out.shape[1]):
             index = patient * signals + first + k
             _play(rows[index], ring[index], taps, target_mhz, now_ns, out[patient, k], counts)
+
+
+@jit
+def _fetch(rows: NDArray[Any], ring: NDArray[np.float32], index: int, each: int, n: int) -> None:
+    """Ask for the rows of the patient after next, and for the rings, by their rows, of the next."""
+    prefetch(rows, (index + 2 * each) * ROW_BYTES, n * ROW_BYTES)
+    for next_one in range(index + each, index + each + n):
+        row = rows[next_one]
+        if row["playing"]:
+            # Three lines: what is read, and what is cleared behind it.
+            place = (turn(row) - PAD) & (RING - 1)
+            prefetch(ring, 4 * (next_one * (RING + PAD) + place), 192)
 
 
 @jit
@@ -163,7 +180,7 @@ def _sample(
     k: int,
     counts: NDArray[np.int64],
 ) -> float:
-    """Return output sample k, by the same arithmetic as `monitor.dsp.resample`."""
+    """Return output sample k, by the same arithmetic as `monitor.dsp.resample.weigh`."""
     up, width = row["up"], row["width"]
     number = row["base"] + k * row["down"] // up
     phase = k * row["down"] % up
@@ -173,11 +190,19 @@ def _sample(
         counts[_GAP] += np.int64(value == EMPTY)
         return math.nan
     held = float(value)
-    total = 0.0
-    at = row["offset"] + phase * width
+    a = b = c = d = 0.0
+    at, even = row["offset"] + phase * width, width // 4 * 4
     for j in range(width):
         value = ring[(number - width // 2 + 1 + j) & (RING - 1)]
         if math.isfinite(value):
             held = float(value)
-        total += taps[at + j] * held
-    return total
+        part = taps[at + j] * held
+        if j & 3 == 0 or j >= even:
+            a += part
+        elif j & 3 == 1:
+            b += part
+        elif j & 3 == 2:
+            c += part
+        else:
+            d += part
+    return (a + b) + (c + d)

@@ -110,6 +110,8 @@ ROW: Final = np.dtype(
     align=True,
 )
 
+ROW_BYTES: Final = ROW.itemsize
+
 #: A ratio of rates: target / rate = up / down, and where its taps lie.
 RATIO: Final = np.dtype(
     [

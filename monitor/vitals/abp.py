@@ -40,6 +40,7 @@ from monitor.vitals.seam import (
 )
 from monitor.vitals.upstroke import PAST, RATE_HZ, UPSTROKE, begin, seek
 from transport.kernel.jit import jit
+from transport.kernel.prefetch import prefetch, span
 
 #: Samples from an onset within which its systolic peak lies.
 RISE: Final = 40
@@ -96,6 +97,13 @@ STATE: Final = np.dtype(
     ],
     align=True,
 )
+
+
+#: Where a record lies, and what of it every tick needs.
+_BYTES: Final = STATE.itemsize
+_AREA, _ = span(STATE.fields, "area_at", "area_at")
+_PENDING, _PENDING_SIZE = span(STATE.fields, "pending", "area")
+_OWN, _OWN_SIZE = span(STATE.fields, "onset_area", "scratch")
 
 
 class Abp:
@@ -182,6 +190,12 @@ def _step(
     for patient in range(x.shape[0]):
         state = states[patient]
         found = state["upstroke"]
+        if patient + 1 < x.shape[0]:
+            at = (patient + 1) * _BYTES
+            upstroke.fetch(states, at, found["at"])
+            prefetch(states, at + _AREA + 8 * (state["upstroke"]["at"] % PAST), 64)
+            prefetch(states, at + _PENDING, _PENDING_SIZE)
+            prefetch(states, at + _OWN, _OWN_SIZE)
         for k in range(x.shape[1]):
             ago = seek(found, x[patient, k], LIMIT, FLAT, FLOOR)
             now = found["at"] - 1

@@ -39,6 +39,7 @@ from monitor.vitals.seam import (
 )
 from monitor.vitals.upstroke import PAST, RATE_HZ, UPSTROKE, begin, seek
 from transport.kernel.jit import jit
+from transport.kernel.prefetch import prefetch, span
 
 #: Samples of a pulse that are compared.
 SHAPE: Final = 40
@@ -77,6 +78,12 @@ STATE: Final = np.dtype(
     ],
     align=True,
 )
+
+
+#: Where a record lies, and what of it every tick needs.
+_BYTES: Final = STATE.itemsize
+_PENDING, _PENDING_SIZE = span(STATE.fields, "level", "alike")
+_OWN, _OWN_SIZE = span(STATE.fields, "pulses", "perfusion")
 
 
 class Ppg:
@@ -159,6 +166,11 @@ def _step(
     for patient in range(x.shape[0]):
         state = states[patient]
         found = state["upstroke"]
+        if patient + 1 < x.shape[0]:
+            at = (patient + 1) * _BYTES
+            upstroke.fetch(states, at, found["at"])
+            prefetch(states, at + _PENDING, _PENDING_SIZE)
+            prefetch(states, at + _OWN, _OWN_SIZE)
         for k in range(x.shape[1]):
             floor = PERFUSION_MIN * abs(state["level"]) + 1e-9
             ago = seek(found, x[patient, k], LIMIT, 0.0, floor)

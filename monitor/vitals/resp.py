@@ -28,6 +28,7 @@ from monitor.messages import Metric, Signal
 from monitor.vitals.events import Events, Kind, append
 from monitor.vitals.seam import LEAD_OFF, LEARNING, NO_PULSE, PRESENT, Options, push, say, silent
 from transport.kernel.jit import jit
+from transport.kernel.prefetch import prefetch
 
 RATE_HZ: Final = 62.5
 LOW_HZ, HIGH_HZ = 0.08, 1.2
@@ -73,6 +74,9 @@ STATE: Final = np.dtype(
     ],
     align=True,
 )
+
+
+_BYTES: Final = STATE.itemsize
 
 
 class Resp:
@@ -166,6 +170,8 @@ def _step(
     """
     for patient in range(x.shape[0]):
         state = states[patient]
+        if patient + 1 < x.shape[0]:
+            prefetch(states, (patient + 1) * _BYTES, _BYTES)
         for k in range(x.shape[1]):
             at = state["at"]
             state["at"] = at + 1

@@ -19,6 +19,7 @@ import numpy as np
 
 from monitor.dsp.mask import MASK, hold
 from transport.kernel.jit import jit
+from transport.kernel.prefetch import prefetch, span
 
 RATE_HZ: Final = 125
 #: Slope sum 128 ms, decision 120 ms behind the crossing, refractory 248 ms, learning 3 s.
@@ -53,6 +54,19 @@ UPSTROKE: Final = np.dtype(
     ],
     align=True,
 )
+
+
+_SIGNAL, _SIGNAL_SIZE = span(UPSTROKE.fields, "mask", "rise")
+_Y, _ = span(UPSTROKE.fields, "y", "y")
+_DECISION, _DECISION_SIZE = span(UPSTROKE.fields, "learnt", "last")
+
+
+@jit
+def fetch(states: Any, begin: int, at: int) -> None:
+    """Ask for the record that lies `begin` bytes behind the first of some, before sample `at`."""
+    prefetch(states, begin + _SIGNAL, _SIGNAL_SIZE)
+    prefetch(states, begin + _Y + 8 * (at % PAST), 64)
+    prefetch(states, begin + _DECISION, _DECISION_SIZE)
 
 
 @jit

@@ -1,4 +1,4 @@
-"""The one place that knows numba: a plain function in, the same function compiled out.
+"""Makes kernels by numba: a plain function in, the same function compiled out.
 
 The plain function stays reachable as `.py_func`: the oracle of tests, and what a debugger steps
 through. Compiled code is kept as `transport.kernel.cache` says. Neither fast-math nor parallel

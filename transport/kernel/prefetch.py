@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import numba
 import numpy as np
-from llvmlite import ir
+from llvmlite import ir  # type: ignore[import-untyped]
 from numba.core import types
 from numba.extending import intrinsic
 
@@ -26,7 +26,7 @@ _TO_WRITE, _KEEP, _DATA = 1, 3, 1
 @jit
 def prefetch(array: Any, begin: int, size: int) -> None:
     """Ask for `size` bytes of a contiguous array, from byte `begin` on; both may lie beyond it."""
-    address = np.int64(array.ctypes.data) + begin
+    address = int(np.int64(array.ctypes.data)) + begin  # numba has it unsigned
     for at in range(address, address + size, LINE):
         _line(at)
     _line(address + size - 1)
@@ -53,6 +53,6 @@ def _line(address: int) -> None:
 
 if not numba.config.DISABLE_JIT:  # type: ignore[attr-defined]
 
-    @intrinsic  # type: ignore[no-redef]
+    @intrinsic
     def _line(typing: Any, address: Any) -> Any:
         return types.void(types.int64), _emit
