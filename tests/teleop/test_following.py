@@ -5,18 +5,17 @@ import math
 import pytest
 
 from safety.bedside import Token
-from safety.limiter import Limiter
 from safety.limits import Limits
 from safety.messages import Bedside, Event
 from safety.profile import MS
 from safety.state import Cause, State
 from teleop.robot.arm import DISPLACED_NS
 from teleop.sim.arm import HOME
-from tests.world.rig import START_NS, Rig
+from tests.world.rig import Rig
 from transport.wire.vector import ORIGIN, Setpoint
 
 LIMITS = Limits()
-FAR_M, FAR_RAD = LIMITS.following_m_max, LIMITS.following_rad_max
+FAR_M = LIMITS.following_m_max
 PACE = 5e-5  # m in each ms
 
 
@@ -39,33 +38,6 @@ def blocked(**settings) -> Rig:
     rig.obeys = False
     rig.path()
     return rig
-
-
-@pytest.fixture
-def limiter():
-    limiter = Limiter(LIMITS)
-    limiter.reset(ORIGIN, START_NS)
-    return limiter
-
-
-@pytest.mark.parametrize("axis", ["x", "y", "z"])
-def test_an_arm_follows_up_to_a_distance(limiter, axis):
-    assert limiter.is_followed(ORIGIN)
-    assert limiter.is_followed(ORIGIN._replace(**{axis: -FAR_M}))
-    assert not limiter.is_followed(ORIGIN._replace(**{axis: 1.001 * FAR_M}))
-
-
-def test_an_arm_follows_up_to_an_angle(limiter):
-    def turned(angle):
-        return ORIGIN._replace(qw=-math.cos(angle / 2), qx=-math.sin(angle / 2))
-
-    assert limiter.is_followed(turned(0.999 * FAR_RAD))
-    assert not limiter.is_followed(turned(1.001 * FAR_RAD))
-
-
-def test_the_jaw_may_stay_behind(limiter):
-    """That is how it holds."""
-    assert limiter.is_followed(ORIGIN._replace(jaw=1.0))
 
 
 def test_a_blocked_arm_is_held_and_if_it_stays_away_stopped():
