@@ -108,6 +108,16 @@ def test_a_token_lost_counts_as_such_only_where_it_is_the_lowest():
     assert ceilings.lowest(30 * MS) == (State.ESTOP, "watchdogd: pressed", False, True)
 
 
+def test_a_wired_stop_is_down_until_it_says_otherwise_and_no_other_source_is():
+    ceilings = Ceilings(POLICIES, wired=("pillar",))
+    ceilings.set("relayd1", State.ESTOP, "pressed", 100, 0)
+    assert not ceilings.is_pressed
+    ceilings.set("pillar", State.ESTOP, "pressed", 100, 0)
+    assert ceilings.is_pressed
+    ceilings.set("pillar", State.ENGAGED, "", 100, 0)
+    assert not ceilings.is_pressed
+
+
 def test_the_silence_of_a_source_that_is_not_wired_is_no_lost_token():
     ceilings = Ceilings(POLICIES, wired=("pillar",))
     ceilings.set("pillar", State.ENGAGED, "", 20 * MS, 90 * MS)
