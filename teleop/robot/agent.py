@@ -333,7 +333,7 @@ class Agent:
         if self._local.moving:
             self._local.stop(now_ns)
             self._tell(cause, now_ns)
-        if self.drive.is_displaced(now_ns):
+        if self.drive.is_displaced:
             self._permission.lower(State.PROTECTIVE_STOP, cause, now_ns)
         self._permission.apply(now_ns)
 

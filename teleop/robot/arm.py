@@ -34,7 +34,7 @@ ALIGNED_RAD = math.radians(5.0)
 NEAR_M, NEAR_RAD = 0.002, math.radians(2.0)
 #: A pause of the robot is not made up for by a longer step at the bedside.
 CREEP_NS_MAX = 5 * MS
-#: One measurement that is wrong displaces nothing.
+#: From the first measurement that is elsewhere: one that is wrong displaces nothing.
 DISPLACED_NS = 10 * MS
 _STILL = pack_twist(STILL)
 
@@ -57,6 +57,7 @@ class Arm:
     following : whether the setpoint follows the hand; if not it comes to rest, or stands
     is_frozen : the driver repeats one measurement although the arm is told to move
     is_astray : the arm is further from its setpoint than its limits let it be
+    is_displaced : so it is, and for longer than a wrong measurement, where it should stand by now
     """
 
     def __init__(self, number: int, limits: Limits, shape: ShapeSettings) -> None:
@@ -73,12 +74,13 @@ class Arm:
         self.measured_ns: int | None = None
         self._instance = -1
         self._frozen = Frozen()
-        self.is_frozen = self.is_astray = False
+        self.is_frozen = self.is_astray = self.is_displaced = False
+        self._astray_ns = 0  # since when it is, where it is
         self.servo_ns = 0
         self.following = False
         self._rule = Rule.NONE
         self._velocity = STILL
-        self._moved_ns = self._near_ns = 0
+        self._moved_ns = 0
         self.pending: Pending | None = None
         self.has_energy = False  # said the newest setpoint
         self._withheld = ENERGY  # pedals that must be seen up before they count
@@ -126,9 +128,7 @@ class Arm:
         self.driver_tick = message.driver_tick
         self.measured_ns = now_ns
         self.is_frozen = self._frozen.measured(measured, self.setpoint, now_ns)
-        self.is_astray = not self._limiter.is_followed(measured)
-        if not self.is_astray:
-            self._near_ns = now_ns
+        self._look_for_it(now_ns)
         return True
 
     def offer(self, admission: Admission, now_ns: int) -> Pending | None:
@@ -148,9 +148,8 @@ class Arm:
     def settle(self, now_ns: int) -> None:
         """Take the measured pose as the setpoint: before power, so that nothing moves at it."""
         self._limiter.reset(self.measured, now_ns)
-        self._near_ns = now_ns
         self._frozen.reset()
-        self.is_frozen = self.is_astray = False
+        self.is_frozen = self.is_astray = self.is_displaced = False
 
     def stop_following(self, now_ns: int) -> None:
         """Let the setpoint come to rest; following again takes a new reference."""
@@ -167,11 +166,6 @@ class Arm:
         self._limiter.take(self._shape.keep_out(braked, now_ns - self._moved_ns), now_ns)
         self._velocity = self._limiter.velocity
         self._moved_ns = now_ns
-
-    def is_displaced(self, now_ns: int) -> bool:
-        """Tell whether an arm that should stand by now is somewhere else."""
-        rests = now_ns - self._moved_ns > STOP_NS_MAX
-        return rests and now_ns - self._near_ns > DISPLACED_NS
 
     def halt(self) -> None:
         """Stay where the setpoint is: without a driver that listens there is nothing to brake."""
@@ -260,6 +254,14 @@ class Arm:
         self._shape.resume(step.setpoint)
         self._moved_ns = now_ns
         return allowed == wish and step.rule is not Rule.WORKSPACE
+
+    def _look_for_it(self, now_ns: int) -> None:
+        """See how far from its setpoint it was measured; another arm's measurement says nothing."""
+        was_astray, self.is_astray = self.is_astray, not self._limiter.is_followed(self.measured)
+        if not was_astray:
+            self._astray_ns = now_ns
+        lasts = self.is_astray and now_ns - self._astray_ns >= DISPLACED_NS
+        self.is_displaced = lasts and now_ns - self._moved_ns > STOP_NS_MAX
 
     def servo(self, now_ns: int, *, energy: bool) -> Servo:
         """Make the message that tells the driver the present setpoint."""

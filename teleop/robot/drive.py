@@ -66,9 +66,10 @@ class Drive:
         """Whether an arm is further from its setpoint than it may be."""
         return any(arm.is_astray for arm in self._arms)
 
-    def is_displaced(self, now_ns: int) -> bool:
-        """Tell whether an arm that should stand by now is somewhere else."""
-        return any(arm.is_displaced(now_ns) for arm in self._arms)
+    @property
+    def is_displaced(self) -> bool:
+        """Whether an arm that should stand by now is somewhere else."""
+        return any(arm.is_displaced for arm in self._arms)
 
     def measured(self, message: Message, now_ns: int, *, powered: bool) -> bool:
         """Take a measurement; return whether it is the first of a driver that has (re)started."""

@@ -152,3 +152,30 @@ def test_an_arm_that_is_blocked_while_the_team_retracts_it_stops_there_and_says_
     assert math.dist(rig.setpoint()[:3], HOME[:3]) < FAR_M + 1e-4
     rig.run(500, says=False)
     assert rig.path() == [(State.PROTECTIVE_STOP, Cause.FOLLOWING_ERROR)]
+
+
+def test_one_wrong_measurement_of_a_slow_driver_stops_no_arm_that_stands():
+    rig = Rig().to_armed()
+    rig.run(200)
+    rig.obeys = rig.measures = False
+    for pose in (HOME, HOME._replace(x=HOME.x + 4 * FAR_M), HOME):  # at 50 Hz
+        rig.run(20)
+        rig.pose = [pose]
+        rig.measure()
+    assert State.PROTECTIVE_STOP not in [state for state, _ in rig.path()]
+
+
+def test_an_arm_that_was_not_measured_for_a_while_is_not_displaced_by_another():
+    rig = Rig(arms=2)
+    rig.measure()
+    rig.grant()
+    rig.run(60)
+    rig.press()
+    rig.run(250)
+    assert rig.path()[-1][0] >= State.DEGRADED
+    rig.measures = rig.obeys = False
+    rig.run(15)
+    rig.now_ns += 1
+    rig.pose[0] = HOME._replace(x=HOME.x + 2 * FAR_M)
+    rig.measure()
+    assert rig.path() == [(State.HOLD, Cause.FOLLOWING_ERROR)]
