@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 from bench.children import REPOSITORY
 from tests.e2e.conftest import PATIENCE_S, ROBOT, SESSION, SURGEON, Room
@@ -13,12 +14,10 @@ from transport.io import keys
 from transport.io.keys import Role
 
 
-def test_an_observer_sees_a_robot_that_follows(theatre: Room, tmp_path: Path) -> None:
-    config = tmp_path / "node.toml"
-    config.write_text(f"[node]\nname = 'theatre'\nrun_dir = '{theatre.run_dir}'\n")
-    command = ["-m", "teleop", "watch", "--config", str(config), "--json", "--seconds", "0.5"]
+def watched(*words: str) -> list[Any]:
+    """Return what `trocar watch` says to a program."""
     done = subprocess.run(
-        [sys.executable, *command],
+        [sys.executable, "-m", "teleop", "watch", *words, "--json"],
         cwd=REPOSITORY,
         capture_output=True,
         text=True,
@@ -26,7 +25,13 @@ def test_an_observer_sees_a_robot_that_follows(theatre: Room, tmp_path: Path) ->
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    seen = [json.loads(line) for line in done.stdout.splitlines()]
+    return [json.loads(line) for line in done.stdout.splitlines()]
+
+
+def test_an_observer_sees_a_robot_that_follows(theatre: Room, tmp_path: Path) -> None:
+    config = tmp_path / "node.toml"
+    config.write_text(f"[node]\nname = 'theatre'\nrun_dir = '{theatre.run_dir}'\n")
+    seen = watched("--config", str(config), "--seconds", "0.5")
     assert {(arm["robot"], arm["arm"]) for arm in seen} == {(ROBOT, 0)}
     ticks = [arm["tick"] for arm in seen]
     assert ticks == sorted(set(ticks))
@@ -48,17 +53,7 @@ def test_an_observer_is_told_who_holds_the_robot_and_is_told_of(
         f"[session]\nlisten = '{theatre.place.session}'\nidentity = '{SESSION}'\n"
         f"[robot]\nname = '{ROBOT}'\n"
     )
-    command = ["-m", "teleop", "watch", "standing", "--config", str(config), "--json"]
-    done = subprocess.run(
-        [sys.executable, *command, "--seconds", "2.5"],
-        cwd=REPOSITORY,
-        capture_output=True,
-        text=True,
-        timeout=3 * PATIENCE_S,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    last = json.loads(done.stdout.splitlines()[-1])
+    last = watched("standing", "--config", str(config), "--seconds", "2.5")[-1]
     assert (last["robot"], last["phase"], last["holder"]) == (ROBOT, "granted", SURGEON)
     assert last["observers"] == ["student"]
     assert last["state"]
