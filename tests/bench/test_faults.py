@@ -28,8 +28,10 @@ def test_a_world_is_counted() -> None:
 
 def test_a_few_worlds_make_a_report(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     # How fast this machine is, is the bench's to judge, and no test's.
-    worlds = [faults.weather(seed)._replace(cpu_s=0.0) for seed in range(3)]
-    monkeypatch.setattr(faults, "_worlds", lambda first: iter(worlds))
+    real = faults._worlds
+    monkeypatch.setattr(
+        faults, "_worlds", lambda first: (world._replace(cpu_s=0.0) for world in real(first))
+    )
     shown, text = console()
     assert faults.run(shown, tmp_path / "r.json", steps=1, seeds=3) == 0
     report = json.loads((tmp_path / "r.json").read_text())
