@@ -1,0 +1,1 @@
+"""Alarms: what is judged of a patient, who is told, and what they answered."""
