@@ -15,6 +15,7 @@ import subprocess
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
+from subprocess import Popen
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 PR_SET_PDEATHSIG = 1
@@ -29,7 +30,7 @@ def spawn(
     *,
     output: Path | None = None,
     environment: Mapping[str, str] | None = None,
-) -> subprocess.Popen[bytes]:
+) -> Popen[bytes]:
     """Start this Python with `arguments` in the repository's root.
 
     Parameters
@@ -45,9 +46,10 @@ def spawn(
     file = None
     if output is not None:
         sink = file = output.open("ab")
+    child: Popen[bytes] | None = None
     try:
         with unbroken():
-            return subprocess.Popen(
+            child = Popen(
                 [sys.executable, *arguments],
                 cwd=REPOSITORY,
                 stdin=subprocess.DEVNULL,
@@ -57,6 +59,13 @@ def spawn(
                 start_new_session=True,
                 preexec_fn=_begin,  # safe: the bench has one thread when it starts children
             )
+    except KeyboardInterrupt:  # one that waited until here: our caller has no hold of the child
+        if child is not None:
+            stop([child])
+        raise
+    else:
+        assert child is not None
+        return child
     finally:
         if file is not None:
             file.close()
@@ -76,7 +85,7 @@ def unbroken() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def stop(children: Iterable[subprocess.Popen[bytes]]) -> None:
+def stop(children: Iterable[Popen[bytes]]) -> None:
     """End all children: SIGCONT and SIGTERM to each, SIGKILL to who has not left in 2 s."""
     with unbroken():
         left = [child for child in children if child.poll() is None]

@@ -6,9 +6,17 @@ import os
 import signal
 import subprocess
 import sys
+import threading
+import time
 from pathlib import Path
+from typing import Any
 
+import pytest
+
+from bench import children
 from bench.children import REPOSITORY, spawn, stop
+
+PATIENCE_S = 20.0
 
 
 def test_a_stopped_child_is_still_ended() -> None:
@@ -43,13 +51,28 @@ def test_children_die_with_the_bench() -> None:
     assert _gone(int(parent.stdout))
 
 
+def test_an_interrupted_start_ends_what_it_began(monkeypatch: pytest.MonkeyPatch) -> None:
+    begun: list[subprocess.Popen[bytes]] = []
+
+    def interrupted(*arguments: Any, **options: Any) -> subprocess.Popen[bytes]:
+        begun.append(subprocess.Popen(*arguments, **options))
+        signal.pthread_kill(threading.get_ident(), signal.SIGINT)
+        return begun[-1]
+
+    monkeypatch.setattr(children, "Popen", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        spawn(["-c", "import time; time.sleep(60)"])
+    assert begun[0].returncode == -signal.SIGTERM
+
+
 def _gone(pid: int) -> bool:
-    for _ in range(200):
+    give_up = time.monotonic() + PATIENCE_S
+    while time.monotonic() < give_up:
         try:
             os.kill(pid, 0)
         except ProcessLookupError:
             return True
         if Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z":
             return True
-        os.sched_yield()
+        time.sleep(0.01)
     return False

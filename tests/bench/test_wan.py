@@ -271,4 +271,7 @@ def test_an_interrupted_run_leaves_nothing(tmp_path: Path) -> None:
         stop([bench])
     assert "interrupted" in words.read_text()
     assert not any(path.exists() for path in made)
-    assert not any(Path(f"/proc/{pid}").exists() for pid in node)
+    give_up = time.monotonic() + 20
+    while left := [pid for pid in node if Path(f"/proc/{pid}").exists()]:
+        assert time.monotonic() < give_up, [node[pid] for pid in left]
+        time.sleep(0.02)  # one that was being begun has the kernel's promise to end, soon after
