@@ -1,8 +1,16 @@
-"""What every test shares: how hypothesis searches on a machine that may stall at any moment."""
+"""What every test shares: how to live with a machine that may stall at any moment."""
 
 import os
+from pathlib import Path
 
+import pytest
+from _pytest.terminal import TerminalReporter
 from hypothesis import HealthCheck, settings
+
+#: Folders whose tests play real processes in real time. What a starved machine does to such a play
+#: once is told, with its trace, and is a bug to look at; twice in a row it fails. All other tests
+#: have one go.
+REAL = frozenset({"bench", "browser", "e2e"})
 
 settings.register_profile(
     "trocar",
@@ -14,3 +22,18 @@ settings.register_profile(
     derandomize="CI" in os.environ,
 )
 settings.load_profile("trocar")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Give the tests of real processes a second go."""
+    here = Path(__file__).parent
+    for item in items:
+        if item.path.relative_to(here).parts[0] in REAL:
+            item.add_marker(pytest.mark.flaky(reruns=1))
+
+
+def pytest_terminal_summary(terminalreporter: TerminalReporter) -> None:
+    """Tell what failed in its first go: nothing that happened is hidden by the second."""
+    for report in terminalreporter.stats.get("rerun", []):
+        terminalreporter.section(f"failed in its first go: {report.nodeid}", sep="_")
+        terminalreporter.write_line(report.longreprtext)
