@@ -27,6 +27,7 @@ from safety.store.file import Record, RobotStore, StoreError
 from safety.store.writer import Writer
 from teleop.robot import shape
 from teleop.robot.agent import Persist, To
+from teleop.robot.board import RobotBoard
 from teleop.robot.settings import RobotdSettings
 from teleop.robot.tape import TAPE_BYTES, Fed, Kind, Taped
 from transport.io.curve import Doorman
@@ -66,17 +67,6 @@ DOORS = {
     "guard": frozenset({Role.SESSION, Role.GUARD, Role.RELAY}),
     "driver": frozenset({Role.DRIVER}),
 }
-#: Why something was refused beside the commands; those have their own names (safety.gate).
-CAUSES = (
-    *SOCKET_CAUSES,
-    "wire",  # not a message of that socket
-    "forbidden",  # not for a device of this role or name to say
-    "grant",  # a grant that does not hold here
-    "session",  # a revocation of a session that is not in force
-    "store",  # a write that failed: it is tried again
-    "measure",  # a pose that is no pose, or an arm that is not there
-)
-HANDSHAKES = ("admitted", "unknown_key", "wrong_role", "unknown_domain", "not_curve")
 
 _GUARD = Registry(grant.VOCABULARY, (Succession,), (messages.Ceiling,))
 _BEDSIDE = Registry(bedside.WORDS)
@@ -90,15 +80,15 @@ class Robotd:
     def __init__(self, settings: RobotdSettings, runtime: Runtime) -> None:
         self._runtime = runtime
         self._clock = runtime.clock
-        self._open_board(settings, runtime)
+        relays = [link.server for link in settings.links]
+        self._board = board = RobotBoard(runtime.open_board, relays, SOCKET_CAUSES)
+        self._refuse = board.refuse
         self._pulse = runtime.open_pulse(STAGES)
         self._commands = runtime.flight("command", COMMAND_FIELDS, FLIGHT)
         self._events = runtime.flight("event", EVENT_FIELDS, 1024)
         self._store = RobotStore(Path(settings.store))
         self._signers = settings.signers
         self._wired = frozenset(settings.robot.estops)
-        self._relays = [link.server for link in settings.links]
-        self._blamed: set[str] = set()
         self._keyring = keyring = Keyring.load(settings.keys)
         self._name = settings.identity
         tape = runtime.tape(TAPE_BYTES) if settings.tape else None
@@ -138,7 +128,7 @@ class Robotd:
         if self._wired:
             self._guard.poll()
         counts = self._agent.gate.counts
-        for link, forged in zip(self._links, self._forged, strict=True):
+        for link, forged in zip(self._links, self._board.forged, strict=True):
             before = counts[Verdict.TAG]
             for part in link.receive():
                 self._feed(Kind.PART, part)
@@ -256,7 +246,7 @@ class Robotd:
 
     def _time(self) -> None:
         now_ns = self._clock.now_ns()
-        self._late.record(max(0, now_ns - self._due_ns))
+        self._board.late.record(max(0, now_ns - self._due_ns))
         if now_ns < self._deadline_ns:
             self._due_ns = self._deadline_ns
             self._alarm.set(self._due_ns)
@@ -274,7 +264,8 @@ class Robotd:
         self._take_commands()
         self._feed(Kind.DEADLINE)
         self._runtime.pm_qos.hold(self._agent.gate.session is not None)
-        self._count()
+        dropped = sum(link.stats.dropped_send for link in self._links)
+        self._board.count(self._agent, dropped)
         self._drain()
         self._ticks += 1
         if self._ticks % PORTRAIT_TICKS == 0:
@@ -301,8 +292,7 @@ class Robotd:
             self._writer.put(event)
             return
         self._events.append(event.t_ns, event.old, event.new, event.cause, self._agent.epoch_max)
-        self._gauges["state"].set(event.new)
-        self._gauges["cause"].set(event.cause)
+        self._board.note(event)
 
     def _on_disk(self, event: Persist) -> None:
         """Note, in the writer's thread, that a record is on disk."""
@@ -324,7 +314,7 @@ class Robotd:
                 runtime.context,
                 self._keyring,
                 DOORS,
-                lambda result: self._shaken[result].add(),
+                self._board.shake,
             )
         )
         self._guard = runtime.keep(
@@ -390,40 +380,6 @@ class Robotd:
             State(record.state),
             self._clock.now_ns(),
         )
-
-    def _open_board(self, settings: RobotdSettings, runtime: Runtime) -> None:
-        verdicts = [f'gate_total{{verdict="{verdict.name.lower()}"}}' for verdict in Verdict]
-        refused = {cause: f'robot_refused_total{{cause="{cause}"}}' for cause in CAUSES}
-        shaken = {name: f'robot_handshake_total{{result="{name}"}}' for name in HANDSHAKES}
-        gauges = ("state", "cause", "epoch", "driver", "link_dropped")
-        forged = [f'robot_forged_total{{relay="{link.server}"}}' for link in settings.links]
-        board = runtime.open_board(
-            (*verdicts, *refused.values(), *shaken.values(), *dict.fromkeys(forged)),
-            gauges,
-            ("late_ns",),
-        )
-        self._forged = [board.counter(name) for name in forged]
-        self._verdicts = [board.counter(name) for name in verdicts]
-        self._refused = {cause: board.counter(name) for cause, name in refused.items()}
-        self._shaken = {result: board.counter(name) for result, name in shaken.items()}
-        self._gauges = {name: board.gauge(name) for name in gauges}
-        self._late = board.histogram("late_ns")
-
-    def _count(self) -> None:
-        for counter, total in zip(self._verdicts, self._agent.gate.counts, strict=True):
-            counter.add(total - counter.value)
-        measure = self._refused["measure"]
-        measure.add(self._agent.drive.refused - measure.value)
-        for relay, counter in zip(self._relays, self._forged, strict=True):
-            if counter.value and relay not in self._blamed:
-                self._blamed.add(relay)
-                sys.stderr.write(f"robotd: commands with a false tag come by {relay}\n")
-        self._gauges["epoch"].set(self._agent.epoch_max)
-        self._gauges["driver"].set(self._agent.drive.flags)
-        self._gauges["link_dropped"].set(sum(link.stats.dropped_send for link in self._links))
-
-    def _refuse(self, cause: str) -> None:
-        self._refused[cause].add()
 
 
 def _public(keyring: Keyring, name: str) -> Ed25519PublicKey:
