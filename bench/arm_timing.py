@@ -20,8 +20,8 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from teleop.control import clutch, fixtures, kinematics, tremor
-from teleop.control.kinematics import LARGE_NEEDLE_DRIVER, Pace
+from teleop.control import clutch, fixtures, kinematics, tremor, velocity
+from teleop.control.instrument import LARGE_NEEDLE_DRIVER, Pace
 from teleop.node.processes import PROCESSES
 from teleop.robot.fixture import (
     Box,
@@ -109,10 +109,10 @@ def kernels() -> dict[str, Call]:
         "forward": lambda n: kinematics.forward(psm, q[n % k], out),
         "inverse": lambda n: kinematics.inverse(psm, poses[n % k], home, out),
         "jacobian": lambda n: kinematics.jacobian(psm, q[n % k], matrix),
-        "joint_velocity": lambda n: kinematics.joint_velocity(
+        "joint_velocity": lambda n: velocity.joint_velocity(
             psm, pace, q[n % k], twists[n % k], out
         ),
-        "step_joints": lambda n: kinematics.step_joints(psm, pace, q[n % k], home, 0.001, out),
+        "step_joints": lambda n: velocity.step_joints(psm, pace, q[n % k], home, 0.001, out),
         "tremor": lambda n: tremor.steady(sections, state, hands[n % k], 1, out),
         "clutch": lambda n: clutch.follow(reference, 1.0, hands[n % k], out),
     }

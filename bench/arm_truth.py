@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from teleop.control import kinematics, pose, tremor
-from teleop.control.kinematics import LARGE_NEEDLE_DRIVER
+from teleop.control.instrument import LARGE_NEEDLE_DRIVER
 
 Floats = NDArray[np.float64]
 

@@ -16,7 +16,7 @@ from typing import Final
 
 import numpy as np
 
-from teleop.control.kinematics import LARGE_NEEDLE_DRIVER, Psm
+from teleop.control.instrument import LARGE_NEEDLE_DRIVER, Psm
 from teleop.sim import world
 from teleop.sim.drive import Array
 from teleop.sim.model import JOINTS, STEP_NS

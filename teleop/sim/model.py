@@ -1,6 +1,6 @@
 """Writes the operating field as a MuJoCo model: two arms, pegs, objects, tissue; text, no engine.
 
-Lengths come from the tables that kinematics and picture read too (teleop.control.kinematics.Psm,
+Lengths come from the tables that kinematics and picture read too (teleop.control.instrument.Psm,
 teleop.sim.world), so the three cannot disagree. What a picture does not show is in the tables here.
 
 Rules
@@ -17,7 +17,7 @@ import math
 from collections.abc import Iterable, Iterator
 from typing import Final, NamedTuple
 
-from teleop.control.kinematics import LARGE_NEEDLE_DRIVER, Psm
+from teleop.control.instrument import LARGE_NEEDLE_DRIVER, Psm
 from teleop.sim import world
 
 STEP_NS: Final = 1_000_000

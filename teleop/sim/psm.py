@@ -18,8 +18,8 @@ import numpy as np
 
 from safety.clamp import Rule
 from safety.driver import Servo
-from teleop.control import kinematics
-from teleop.control.kinematics import LARGE_NEEDLE_DRIVER, Pace, Status
+from teleop.control import kinematics, velocity
+from teleop.control.instrument import LARGE_NEEDLE_DRIVER, Pace, Status
 from teleop.sim.drive import DELAY_STEPS, JAW, RATES, Array, Drives, Event, Mode
 from teleop.sim.model import JOINTS
 from teleop.sim.rules import WATCHDOG_NS, Refusal, judge
@@ -198,7 +198,7 @@ def reach(setpoint: Array, target: Array) -> int:
 
     Returns
     -------
-    Bits of `kinematics.Status`
+    Bits of `instrument.Status`
     """
     status = kinematics.inverse(_PSM, setpoint, target, target)
     if not status & _UNREACHABLE:
@@ -209,7 +209,7 @@ def reach(setpoint: Array, target: Array) -> int:
 @jit
 def haste(target: Array, twist: Array, speed: Array) -> bool:
     """Find the joints' speeds, (JOINTS,), for a twist, (6,), in B; tell whether there are any."""
-    return not kinematics.joint_velocity(_PSM, PACE, target, twist, speed) & _UNREACHABLE
+    return not velocity.joint_velocity(_PSM, PACE, target, twist, speed) & _UNREACHABLE
 
 
 @jit

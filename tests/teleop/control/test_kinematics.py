@@ -11,22 +11,18 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 import teleop.control
-from teleop.control import kinematics, pose
+from teleop.control import kinematics, pose, velocity
+from teleop.control.instrument import LARGE_NEEDLE_DRIVER, Pace, Psm, Status
 from teleop.control.kinematics import (
-    LARGE_NEEDLE_DRIVER,
     MISS_M_MAX,
     MISS_RAD_MAX,
-    Pace,
-    Psm,
-    Status,
     clearance,
     forward,
     inverse,
     jacobian,
-    joint_velocity,
     points,
-    step_joints,
 )
+from teleop.control.velocity import joint_velocity, step_joints
 
 PSM = LARGE_NEEDLE_DRIVER
 PACE = Pace()
@@ -566,14 +562,16 @@ def test_without_a_band_an_instrument_comes_through_its_cannula():
 def plain(monkeypatch):
     """The same sources with `jit` doing nothing: interpreted from top to bottom."""
     monkeypatch.setattr("transport.kernel.jit.jit", lambda function: function)
-    for name in ("pose", "kinematics"):
+    for name in ("pose", "instrument", "kinematics", "velocity"):
         monkeypatch.delitem(sys.modules, f"teleop.control.{name}")
         monkeypatch.delattr(teleop.control, name)
-    return importlib.import_module("teleop.control.kinematics")
+    names = ("kinematics", "velocity")
+    return [importlib.import_module(f"teleop.control.{name}") for name in names]
 
 
 def test_the_undecorated_functions_give_the_same(plain):
-    assert not hasattr(plain.inverse, "py_func")
+    places, rates = plain
+    assert not hasattr(places.inverse, "py_func")
     rng = np.random.default_rng(3)
     for k in range(300):
         q, near = rng.uniform(PSM.lower, PSM.upper, (2, 6)) * (1.0 if k % 3 else 1.2)
@@ -581,19 +579,19 @@ def test_the_undecorated_functions_give_the_same(plain):
             q[2] = AT_CENTRE
         twist = rng.normal(size=6) * 0.05
         calls = {
-            "forward": (7, (PSM, q)),
-            "points": ((6, 3), (PSM, q, near[5])),
-            "jacobian": ((6, 6), (PSM, q)),
-            "inverse": (6, (PSM, tip(q), near)),
-            "joint_velocity": (6, (PSM, PACE, q, twist)),
-            "step_joints": (6, (PSM, PACE, q, near, 0.01)),
+            "forward": (kinematics, places, 7, (PSM, q)),
+            "points": (kinematics, places, (6, 3), (PSM, q, near[5])),
+            "jacobian": (kinematics, places, (6, 6), (PSM, q)),
+            "inverse": (kinematics, places, 6, (PSM, tip(q), near)),
+            "joint_velocity": (velocity, rates, 6, (PSM, PACE, q, twist)),
+            "step_joints": (velocity, rates, 6, (PSM, PACE, q, near, 0.01)),
         }
-        for name, (shape, arguments) in calls.items():
+        for name, (ours, plainly, shape, arguments) in calls.items():
             outs = np.full(shape, math.nan), np.full(shape, math.nan)
             statuses = [
                 getattr(module, name)(*arguments, out)
-                for module, out in zip((kinematics, plain), outs, strict=True)
+                for module, out in zip((ours, plainly), outs, strict=True)
             ]
             assert statuses[0] == statuses[1], name
             assert outs[0] == pytest.approx(outs[1], rel=1e-13, abs=1e-14), name
-        assert clearance(PSM, q) == pytest.approx(plain.clearance(PSM, q))
+        assert clearance(PSM, q) == pytest.approx(places.clearance(PSM, q))

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from teleop.control import kinematics, pose
-from teleop.control.kinematics import LARGE_NEEDLE_DRIVER
+from teleop.control.instrument import LARGE_NEEDLE_DRIVER
 from teleop.sim import model, scene, task, world
 from teleop.sim.drive import INERTIA
 from teleop.sim.field import Field, home
