@@ -18,7 +18,8 @@ from monitor import rows as monitor_rows
 from monitor.vitals import events
 from safety import clamp, deadline, grant, interlock, messages, profile, seat, state
 from safety.gate import Verdict
-from teleop.node.config import LISTENERS, NodeConfig
+from teleop.node.checks import LISTENERS
+from teleop.node.sections import NodeConfig
 from teleop.robot import arm, engagement, local, robotd
 from teleop.session import sessiond
 from teleop.topics import TOPICS

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 if TYPE_CHECKING:
-    from teleop.node.config import NodeConfig
     from teleop.node.noded import Report
+    from teleop.node.sections import NodeConfig
 
 CONFIG: Final = Path("node.toml")
 #: What `add_subparsers` returns.

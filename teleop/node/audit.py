@@ -17,7 +17,7 @@ from safety.audit import ACTS, Entry, Outcome, Record
 from safety.audit_event import audit_event, when
 from safety.store import audit
 from safety.store.audit import AuditLog, Verdict
-from teleop.node.config import NodeConfig
+from teleop.node.sections import NodeConfig
 from transport.io.keys import KeyFault, Keyring, list_devices
 
 

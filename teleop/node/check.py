@@ -19,10 +19,11 @@ from rich.table import Table
 
 from safety.watchdog import RELAXED
 from teleop.node.commission import lacking
-from teleop.node.config import NodeConfig, load
+from teleop.node.config import load
 from teleop.node.errors import NodeError
 from teleop.node.processes import PROCESSES
 from teleop.node.rundir import keeper_of
+from teleop.node.sections import NodeConfig
 from teleop.node.up import taken_ports
 from transport.io import realtime
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from safety.store.file import RobotStore, StoreError
 from teleop.node import audit
-from teleop.node.config import NodeConfig
+from teleop.node.sections import NodeConfig
 from teleop.node.slices import store_path
 from transport.io import keys
 from transport.io.keys import KeyFault, Keyring, Role

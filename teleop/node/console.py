@@ -22,12 +22,13 @@ import msgspec
 
 from teleop.console.screen import View, in_line, in_the_end, result, view
 from teleop.node import child
-from teleop.node.config import NodeConfig, load
+from teleop.node.config import load
 from teleop.node.display import Display
 from teleop.node.endoscope import Endoscope
 from teleop.node.errors import NodeError
 from teleop.node.operate import KeyBoard, operate
 from teleop.node.rundir import RunDir, base_path, default_path, keeper_of, tail
+from teleop.node.sections import NodeConfig
 from teleop.node.signals import Signals
 from teleop.node.slices import Wish, console_slice
 from teleop.node.terminal import NoTerminalError, Region

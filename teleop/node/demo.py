@@ -17,7 +17,7 @@ import msgspec
 
 from teleop.node import child
 from teleop.node.commission import commission, ensure
-from teleop.node.config import NodeConfig, load
+from teleop.node.config import load
 from teleop.node.console import DEMO, Hand, show
 from teleop.node.errors import NodeError
 from teleop.node.estop import files
@@ -26,6 +26,7 @@ from teleop.node.link import LinkError, link
 from teleop.node.noded import Report, in_words
 from teleop.node.processes import CONSOLE, Process
 from teleop.node.rundir import Busy, keeper_of
+from teleop.node.sections import NodeConfig
 from teleop.node.signals import Signals
 from teleop.node.slices import Wish, process_slice, rows
 from transport.io import realtime

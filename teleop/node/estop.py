@@ -10,8 +10,8 @@ import os
 from pathlib import Path
 from typing import Final
 
-from teleop.node.config import NodeConfig
 from teleop.node.errors import NodeError
+from teleop.node.sections import NodeConfig
 from transport.io.buttons.file import path_of
 
 FILE: Final = "transport.io.buttons.file"

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 
-from teleop.node.config import NodeConfig
 from teleop.node.errors import NodeError
+from teleop.node.sections import NodeConfig
 from transport.io.desk import Refused, ask
 
 

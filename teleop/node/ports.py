@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from teleop.node.config import NodeConfig
+from teleop.node.sections import NodeConfig
 
 
 class Opening(NamedTuple):

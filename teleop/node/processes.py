@@ -12,7 +12,7 @@ from enum import IntEnum
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
 if TYPE_CHECKING:
-    from teleop.node.config import NodeConfig
+    from teleop.node.sections import NodeConfig
 
 
 class Restart(IntEnum):

@@ -16,7 +16,7 @@ from pathlib import Path
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
 from safety.signers import succeed
-from teleop.node.config import NodeConfig
+from teleop.node.sections import NodeConfig
 from transport.io import keys
 from transport.io.keys import Device
 

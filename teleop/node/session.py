@@ -20,10 +20,10 @@ from safety.messages import NO_SESSION
 from safety.seat import Phase, Row
 from safety.store.authority import Listed
 from safety.store.sqlite import SqliteStore
-from teleop.node.config import NodeConfig
 from teleop.node.console import STALE
 from teleop.node.errors import NodeError
 from teleop.node.rundir import base_path, keeper_of
+from teleop.node.sections import NodeConfig
 from teleop.node.slices import authority_path
 from teleop.settings import NativedSettings
 from transport.wire.codec import Message, Registry, encode

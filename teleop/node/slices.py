@@ -18,8 +18,8 @@ from safety.settings import WatchdogdSettings
 from safety.watchdog import Flow, Watched
 from teleop.console.operator import OperatorSettings
 from teleop.node import audit
-from teleop.node.config import NodeConfig
 from teleop.node.processes import CONSOLE, FLOWS, PROCESSES, WATCHDOG, Process
+from teleop.node.sections import NodeConfig
 from teleop.robot.agent import RobotSettings
 from teleop.robot.settings import EstopdSettings, RobotdSettings
 from teleop.settings import (

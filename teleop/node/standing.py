@@ -21,10 +21,10 @@ from rich.console import Console as Terminal
 from rich.live import Live
 
 from safety.handover import Observe, Standing
-from teleop.node.config import NodeConfig
 from teleop.node.errors import NodeError
 from teleop.node.look import Watcher
 from teleop.node.seat import Seat, in_json, in_words, on_screen
+from teleop.node.sections import NodeConfig
 from teleop.node.signals import Signals
 from teleop.node.watch import DRAIN_S_MAX, Ear, Wish
 from transport.io import curve

@@ -9,12 +9,13 @@ from pathlib import Path
 
 import msgspec
 
+from teleop.node.checks import LISTENERS
 from teleop.node.commission import lacking
-from teleop.node.config import LISTENERS, NodeConfig
 from teleop.node.errors import NodeError
 from teleop.node.kernels import compile_all
 from teleop.node.noded import Noded, Report, survivors
 from teleop.node.rundir import RunDir
+from teleop.node.sections import NodeConfig
 from teleop.node.slices import rows, slices
 from teleop.web.tls import TlsFault, context_of
 

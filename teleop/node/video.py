@@ -16,8 +16,8 @@ import numpy as np
 import uvloop
 from numpy.typing import NDArray
 
-from teleop.node.config import NodeConfig
 from teleop.node.errors import NodeError
+from teleop.node.sections import NodeConfig
 from transport.io.clock import Clock, Skew
 from transport.io.desk import Refused, ask
 from transport.io.webrtc import peer

@@ -21,9 +21,9 @@ import zmq
 from rich.console import Console as Terminal
 from rich.live import Live
 
-from teleop.node.config import NodeConfig
 from teleop.node.errors import NodeError
 from teleop.node.look import Look, Watcher, hush, in_json, in_lines, on_screen
+from teleop.node.sections import NodeConfig
 from teleop.node.signals import Signals
 from transport.io.zmq import Context, tune
 

@@ -7,7 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-from teleop.node.config import NodeConfig, load
+from teleop.node.config import load
+from teleop.node.sections import NodeConfig
 
 ROOT = Path(__file__).resolve().parents[2]
 PATIENCE_S = 60.0  # two busy cores leave little beside the real-time processes of a demo

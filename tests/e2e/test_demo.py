@@ -18,10 +18,11 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from teleop.node.config import NodeConfig, parse
+from teleop.node.config import parse
 from teleop.node.demo import node_toml
 from teleop.node.estop import FILE
 from teleop.node.rundir import base_path
+from teleop.node.sections import NodeConfig
 from tests.e2e.demo import PATIENCE_S, ROOT, Demo
 
 pytestmark = pytest.mark.timeout(240)  # a machine that is busy takes its time to start a node

@@ -9,7 +9,8 @@ import pytest
 from teleop.node import check as checks
 from teleop.node.check import Finding, Verdict, check, worst
 from teleop.node.commission import commission, devices, lacking
-from teleop.node.config import NodeConfig, load
+from teleop.node.config import load
+from teleop.node.sections import NodeConfig
 from transport.io import keys, realtime
 from transport.io.keys import KeyFault, Role
 

@@ -10,9 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from teleop.node.config import BYTES_MAX, LISTENERS, NodeConfig, load, parse, resolve
+from teleop.node.checks import LISTENERS
+from teleop.node.config import BYTES_MAX, load, parse, resolve
 from teleop.node.mistakes import ConfigError, line_of
 from teleop.node.rundir import default_path
+from teleop.node.sections import NodeConfig
 
 ROOT = Path(__file__).resolve().parents[2]
 NODE_TOML = ROOT / "node.toml"

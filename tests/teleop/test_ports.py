@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from teleop import cli
-from teleop.node.config import ConfigError, parse
+from teleop.node.config import parse
+from teleop.node.mistakes import ConfigError
 from teleop.node.ports import openings
 
 VIDEO = '[video]\ncamera = "transport.io.cameras.chart"\n'

@@ -12,8 +12,9 @@ from safety.settings import WatchdogdSettings
 from safety.supervision import MS
 from safety.watchdog import LATE_NS
 from teleop.node.commission import devices
-from teleop.node.config import NodeConfig, load, parse
+from teleop.node.config import load, parse
 from teleop.node.processes import CONSOLE, PROCESSES, Process, Restart
+from teleop.node.sections import NodeConfig
 from teleop.node.slices import (
     CARRIERS,
     SLICES,

@@ -18,7 +18,8 @@ from teleop.console.handover import has_passed_on, in_words, said
 from teleop.console.operator import Stood
 from teleop.node import console as node_console
 from teleop.node import rotation, session
-from teleop.node.config import NodeConfig, load
+from teleop.node.config import load
+from teleop.node.sections import NodeConfig
 from teleop.node.session import Console, SessionError, choose
 from teleop.node.slices import Wish, authority_path, console_slice
 from tests.teleop.test_operator import Console as Operated
