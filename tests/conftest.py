@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, settings
 #: once is told, with its trace, and is a bug to look at; twice in a row it fails. All other tests
 #: have one go.
 REAL = frozenset({"bench", "browser", "e2e"})
+REAL_S = 240
 
 settings.register_profile(
     "trocar",
@@ -25,11 +26,13 @@ settings.load_profile("trocar")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Give the tests of real processes a second go."""
+    """Give the tests of real processes their time, and a second go."""
     here = Path(__file__).parent
     for item in items:
         if item.path.relative_to(here).parts[0] in REAL:
             item.add_marker(pytest.mark.flaky(reruns=1))
+            if item.get_closest_marker("timeout") is None:
+                item.add_marker(pytest.mark.timeout(REAL_S))
 
 
 def pytest_terminal_summary(terminalreporter: TerminalReporter) -> None:

@@ -46,7 +46,7 @@ from transport.wire.errors import WireError
 from transport.wire.messages import Attach, Attached, Clock
 from transport.wire.vector import unpack_setpoint
 
-PATIENCE_S = 10.0
+PATIENCE_S = 40.0  # it bounds waiting, and claims nothing: two busy cores start a process in 10 s
 ROBOT, RELAY, SESSION, NODE, SURGEON = "psm", "relay", "session", "node", "surgeon"
 #: A second console, and its process.
 SECOND, NATIVED2 = "surgeon2", "natived2"

@@ -48,7 +48,7 @@ from transport.wire.vector import (
 ROOT = Path(__file__).resolve().parents[2]
 EXAMPLES = ROOT / "docs" / "examples"
 MS = 1_000_000
-PATIENCE_S = 8.0
+PATIENCE_S = 30.0
 STRICT = ("-std=c11", "-Wall", "-Wextra", "-Wpedantic", "-Wconversion", "-Werror", "-O1", "-g")
 SANITIZED = ("-fsanitize=address,undefined", "-fno-sanitize-recover=all")
 

@@ -40,7 +40,7 @@ from safety.messages import NO_SESSION, Bedside, RobotState
 from safety.profile import Profile
 from safety.state import State
 from teleop.sim.arm import HOME
-from tests.e2e.conftest import REACH_M, ROBOT, STILL_M, SURGEON, Room
+from tests.e2e.conftest import PATIENCE_S, REACH_M, ROBOT, STILL_M, SURGEON, Room
 from transport.io import keys
 from transport.wire.codec import Registry, encode
 from transport.wire.messages import Attach, Attached, Clock
@@ -52,6 +52,8 @@ HEAD = RobotState(17, ROBOT, bytes(8), 1, b"12345678", 1, 1, 3, 0, False, 0, (),
 BROKEN = forge.broken(forge.command(HEAD, seq=1))
 NOBODY = Boot(48, ROBOT, 1, bytes(8), attacks.POINT, 0, True, bytes(32), bytes(8), "", "")
 COUNTED_S = 3.0
+#: On a starved machine a flood may be a trickle, which nobody need refuse: then it comes again.
+FLOODS_MAX = 5
 """The relay writes its verdicts on its board once a second."""
 ABOVE = HOME._replace(z=HOME.z + 0.05)
 
@@ -605,16 +607,25 @@ class TestAHandFollows:
         before = {counter: read(room, counter) for counter in attack.refused}
         struck = room.run_dir / "struck"
         where = ("--run-dir", str(room.run_dir), "--seconds", "1.2", "--struck", str(struck))
-        flood = subprocess.Popen([sys.executable, "-m", "bench.attacks", name, *where])
-        try:
-            assert flood.wait(20) == 0
-        finally:
-            flood.kill()
-        assert int(struck.read_text()) > 50
-        room.until(
-            lambda: all(read(room, counter) > before[counter] for counter in before),
-            f"refusals of {name}: {[c for c in before if read(room, c) <= before[c]]}",
-        )
+
+        def is_refused() -> bool:
+            return all(read(room, counter) > before[counter] for counter in before)
+
+        for _ in range(FLOODS_MAX):
+            flood = subprocess.Popen([sys.executable, "-m", "bench.attacks", name, *where])
+            try:
+                assert flood.wait(PATIENCE_S) == 0
+            finally:
+                flood.kill()
+            assert int(struck.read_text()) > 50
+            give_up = time.monotonic() + COUNTED_S
+            while not is_refused() and time.monotonic() < give_up:
+                room.alive()
+                time.sleep(0.01)
+            if is_refused():
+                break
+        else:
+            pytest.fail(f"no refusals of {[c for c in before if read(room, c) <= before[c]]}")
         follows_only_the_hand(room)
 
 

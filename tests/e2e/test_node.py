@@ -19,7 +19,7 @@ import pytest
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
-PATIENCE_S = 20.0
+PATIENCE_S = 40.0
 """For a machine that may stall. Promises with a time of their own are asserted beside it."""
 CLEAN_STOP_S = 2.0
 
