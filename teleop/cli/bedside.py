@@ -44,10 +44,9 @@ def add(commands: Commands) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Run the command; 1 when nothing came of it."""
     from teleop.node.bedside import Bedsocket, in_words
-    from teleop.node.console import running_node
+    from teleop.node.whereabouts import node_toml, whereabouts
 
-    config = running_node(arguments.config, CONFIG)
-    with Bedsocket(Path(config.run_dir), config.robot.name) as link:
+    with Bedsocket(*whereabouts(node_toml(arguments.config, CONFIG))) as link:
         if not arguments.verb:
             return _show(link)
         report = _say(link, arguments)

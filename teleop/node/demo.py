@@ -18,7 +18,7 @@ import msgspec
 from teleop.node import child
 from teleop.node.commission import commission, ensure
 from teleop.node.config import NodeConfig, load
-from teleop.node.console import DEMO, Hand, show
+from teleop.node.console import Hand, show
 from teleop.node.errors import NodeError
 from teleop.node.estop import files
 from teleop.node.kernels import COMPILE, PATIENCE_S
@@ -28,6 +28,7 @@ from teleop.node.processes import CONSOLE, Process
 from teleop.node.rundir import Busy, keeper_of
 from teleop.node.signals import Signals
 from teleop.node.slices import Wish, process_slice, rows
+from teleop.node.whereabouts import DEMO
 from transport.io import realtime
 from transport.io.clock import Skew
 from transport.io.keys import Role
