@@ -28,9 +28,8 @@ VERBS = (
 def add(commands: Commands) -> None:
     """Describe the command."""
     command = commands.add_parser("bedside", help="at the robot: take over, retract, reset, stop")
-    command.add_argument("--config", type=Path, help="the node's node.toml (default: the running)")
-    add_json(command, "print the robot's answer as JSON")
-    command.set_defaults(run=run, verb="")
+    command.set_defaults(run=run, verb="", config=None, json=False)
+    _add_options(command)
     verbs = command.add_subparsers(metavar="VERB", dest="verb")
     parsers = {name: verbs.add_parser(name, help=help) for name, help in VERBS}
     for name in ("retract", "release"):
@@ -39,6 +38,19 @@ def add(commands: Commands) -> None:
     parsers["bind"].add_argument("bed")
     parsers["bind"].add_argument("patient", nargs="?", default="")
     parsers["break"].add_argument("console")
+    for parser in parsers.values():
+        _add_options(parser)
+
+
+def _add_options(command: argparse.ArgumentParser) -> None:
+    """Take what may stand on either side of the verb; where it does not, the other side counts."""
+    command.add_argument(
+        "--config",
+        type=Path,
+        default=argparse.SUPPRESS,
+        help="the node's node.toml (default: the running)",
+    )
+    add_json(command, "print the robot's answer as JSON", default=argparse.SUPPRESS)
 
 
 def run(arguments: argparse.Namespace) -> int:

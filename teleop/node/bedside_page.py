@@ -61,6 +61,7 @@ def page(
     }
     first = [_coloured(report, row) for row in textwrap.wrap(standing(report), columns)]
     left_out = {name for name in WIDE if name in parts and columns < COLUMNS_MIN}
+    rows: list[str] = []
     for leaves in (None, *LEAVES):
         if leaves in parts:
             left_out.add(leaves)

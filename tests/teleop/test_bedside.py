@@ -158,3 +158,27 @@ def test_the_command_ends_with_1_when_nothing_came_of_it(tmp_path, capsys, node)
     with robot(tmp_path, [report(why="nothing to reset in IDLE")]):
         assert main(["bedside", "--config", node, "reset"]) == 1
     assert "nothing to reset" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        ["--config", None, "--json", "status"],
+        ["status", "--config", None, "--json"],
+        ["--json", "status", "--config", None],
+        ["bind", "--config", None, "or-3", "--json"],
+        ["retract", "--seconds", "0", "--json", "--config", None],
+    ],
+)
+def test_its_options_may_stand_on_either_side_of_the_verb(tmp_path, capsys, node, said):
+    with robot(tmp_path, [report()]):
+        assert main(["bedside", *(node if word is None else word for word in said)]) == 0
+    assert '"state":"HOLD"' in capsys.readouterr().out
+
+
+def test_the_option_behind_the_verb_counts(tmp_path, capsys, node):
+    elsewhere = tmp_path / "elsewhere.toml"
+    elsewhere.write_text(f"[node]\nrun_dir = '{tmp_path}/nowhere'\n")
+    with robot(tmp_path, [report()]):
+        said = ["bedside", "--config", os.fspath(elsewhere), "status", "--config", node]
+        assert main(said) == 0
