@@ -30,7 +30,7 @@ SETTLE_S = 5.0
 """Start-up is not quiet."""
 FLUSH_S = 2.0
 """The recorder copies what is left."""
-REPLAY_SHARE = 0.3
+REPLAY_SHARE = 0.4
 """Of the time recorded, about what the replay of robot and relay takes."""
 
 

@@ -60,8 +60,8 @@ ONCE: Final[dict[str, Callable[[Keys, int], Row]]] = {
 QUIET: Final = "quiet"
 PARTS: Final = (*faults_trials.NAMES, *ONCE, QUIET)
 #: What they take on two cores that nobody else uses, s: of a trial, and of a part (measured).
-TRIAL_S: Final = {"killed": 3.0, "stops": 1.6, "hung": 3.0}
-ONCE_S: Final = {"frozen": 80.0, "clock": 20.0, "disk": 25.0, "files": 25.0}
+TRIAL_S: Final = {"killed": 2.2, "stops": 1.4, "hung": 2.2}
+ONCE_S: Final = {"frozen": 72.0, "clock": 11.0, "disk": 13.0, "files": 12.0}
 SAY_S = 30.0
 """Where nobody sees a bar, a line says so often how far it is."""
 

@@ -14,7 +14,7 @@ from bench.stage import TABLE, Stage
 from bench.variants import BY_NAME, ROBOT
 from safety.settings import WatchdogdSettings
 from safety.state import State
-from safety.watchdog import Watched
+from safety.watched import Watched
 from teleop.robot.settings import RobotdSettings
 
 VARIANT = BY_NAME["trocar-udp"]
