@@ -51,8 +51,10 @@ class Replayed(NamedTuple):
 
 def quiet(
     devices: Keys, seed: int, minutes: float, on_progress: Callable[[float, float], None]
-) -> tuple[Row, list[Fall]]:
-    """Let a hand move its robot for so long; give the row and every fall.
+) -> tuple[Row, list[Fall], bool]:
+    """Let a hand move its robot for so long; give the row, every fall, and whether it was so long.
+
+    Whoever interrupts has what was seen up to then judged and replayed; again, and it ends at once.
 
     Parameters
     ----------
@@ -75,11 +77,7 @@ def quiet(
             time.sleep(SETTLE_S)
             record = Record(scene.run_dir, scene.run_dir)
             begun_ns = time.monotonic_ns()
-            while (done_s := (time.monotonic_ns() - begun_ns) / 1e9) < seconds:
-                on_progress(done_s, seconds)
-                time.sleep(min(LOOK_S, seconds - done_s))
-                record.look()
-                scene.check()
+            is_whole = _pass(scene, record, seconds, on_progress)
             window = Window(begun_ns, time.monotonic_ns())
             time.sleep(FLUSH_S)
             record.look()
@@ -87,7 +85,24 @@ def quiet(
         stalls = stall_table(sentinel.watches())
         seen = [told(stalls, *found) for found in record.found if window.holds(found[0]["t_ns"])]
         again = _replay(folder, scene, window)
-    return _row(record.commands, minutes, seen, again), seen
+    lasted_min = round((window.end_ns - window.start_ns) / 60e9, 2)
+    return _row(record.commands, lasted_min, seen, again), seen, is_whole
+
+
+def _pass(
+    scene: Scene, record: Record, seconds: float, on_progress: Callable[[float, float], None]
+) -> bool:
+    """Let the time pass, and look; False when somebody interrupted."""
+    begun_s = time.monotonic()
+    try:
+        while (done_s := time.monotonic() - begun_s) < seconds:
+            on_progress(done_s, seconds)
+            time.sleep(min(LOOK_S, seconds - done_s))
+            record.look()
+            scene.check()
+    except KeyboardInterrupt:
+        return False
+    return True
 
 
 def _end(scene: Scene) -> None:

@@ -101,9 +101,10 @@ class Bench:
             for name in [name for name in (*ONCE, QUIET) if name in parts]:
                 task = progress.add_task(name, total=None)
                 try:
-                    self.rows.append(
-                        ONCE[name](devices, self._seed) if name in ONCE else self._quiet(devices)
-                    )
+                    if name == QUIET:
+                        self._quiet(devices)
+                    else:
+                        self.rows.append(ONCE[name](devices, self._seed))
                 except Spoiled as error:
                     self.spoiled.append(f"{name}: {error}")
                 except NotHere as error:
@@ -125,11 +126,14 @@ class Bench:
             self.rows += faults_trials.rows(found)
             self._done(", ".join(names))
 
-    def _quiet(self, devices: Keys) -> Row:
-        row, falls = quiet(devices, self._seed, self._minutes, self._sayer(QUIET))
+    def _quiet(self, devices: Keys) -> None:
+        say = self._sayer(QUIET)
+        row, falls, is_whole = quiet(devices, self._seed, self._minutes, say)
         for fall in falls:
             self._console.print(f"  {in_words(fall)}", highlight=False)
-        return row
+        self.rows.append(row)
+        if not is_whole:
+            raise KeyboardInterrupt
 
     def _done(self, name: str) -> None:
         """Say how long a part took."""

@@ -58,6 +58,19 @@ def test_an_interrupted_run_writes_what_there_was(
     assert "interrupted" in text.getvalue()
 
 
+def test_quiet_minutes_that_were_cut_short_are_judged_and_the_run_is_not_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    row = _row(600, 0.4, [], Replayed(Counter(), 0, 0))
+    monkeypatch.setattr(faults_real, "quiet", lambda *_: (row, [], False))
+    code = faults_real.run(console()[0], tmp_path / "r.json", parts=("quiet",))
+    assert code == faults_real.INTERRUPTED
+    report = json.loads((tmp_path / "r.json").read_text())
+    assert [(row["variant"], row["extra"]["minutes"]) for row in report["rows"]] == [("quiet", 0.4)]
+    assert report["quick"]
+    assert [claim["ok"] for claim in report["claims"] if claim["ok"] is not None]
+
+
 def test_what_was_asked_for_and_did_not_come_about_is_a_claim_not_kept(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
