@@ -22,6 +22,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from bench import faults_real
 from bench.claims import failed, judge, load_claims
+from bench.faults_quiet import MINUTES
 from bench.report import Report, host, now_utc, write
 from bench.rows import Row, numbers
 from tests.world.storm import Storm, told
@@ -76,13 +77,28 @@ def describe(parser: argparse.ArgumentParser) -> None:
         "--real", action="store_true", help="real faults instead, on real processes"
     )
     parser.add_argument("--trials", type=int, default=faults_real.TRIALS, help="--real: each (300)")
+    parser.add_argument(
+        "--only",
+        nargs="+",
+        choices=faults_real.PARTS,
+        default=faults_real.PARTS,
+        metavar="PART",
+        help=f"--real: of {', '.join(faults_real.PARTS)} (all)",
+    )
+    parser.add_argument("--minutes", type=float, default=MINUTES, help="--real: of `quiet` (10)")
 
 
 def start(arguments: argparse.Namespace, console: Console) -> int:
     """Measure as the arguments say; return 1 when a claim failed."""
     if arguments.real:
-        json, trials = arguments.json, arguments.trials
-        return faults_real.run(console, json, trials=trials, seed=arguments.seed)
+        return faults_real.run(
+            console,
+            arguments.json,
+            trials=arguments.trials,
+            seed=arguments.seed,
+            parts=arguments.only,
+            minutes=arguments.minutes,
+        )
     steps, seeds = int(arguments.steps), arguments.seeds
     return run(console, arguments.json, steps=steps, seeds=seeds, first=arguments.seed)
 

@@ -20,12 +20,12 @@ from monitor.messages import Beat, Metric, Numeric, Reading, Samples, Signal
 from monitor.settings import MonitordSettings, sources, vitals
 from monitor.vitals import numerics
 from monitor.vitals.seam import Options
-from transport.io import curve
 from transport.io.curve import Doorman
 from transport.io.dialogue import CAUSES as SOCKET_CAUSES
 from transport.io.dialogue import Listener
-from transport.io.keys import Device, Keyring, Role
+from transport.io.keys import Device, KeyFault, Keyring, Role
 from transport.io.process import Runtime, main
+from transport.io.publisher import Publisher
 from transport.io.zmq import Port, Tuning, tune
 from transport.wire.codec import MESSAGE_BYTES_MAX, Registry, encode
 from transport.wire.errors import WireError
@@ -66,7 +66,8 @@ class Monitord:
         ]
         self._beat = [f"beat/{bed}".encode() for bed in settings.beds]
         self._said = self._told = 0
-        identity = keyring.identity(settings.identity)
+        self._name = settings.identity
+        identity = keyring.identity(self._name)
         count_handshake = self._handshakes.__getitem__
         runtime.keep(
             Doorman(runtime.loop, runtime.context, keyring, DOORS, lambda r: count_handshake(r)())
@@ -93,16 +94,12 @@ class Monitord:
         )
         near = tune(runtime.context.socket(zmq.PUB), TUNING)
         near.bind(vitals(runtime.settings.run_dir))
-        publishers = [near]
+        self._near = runtime.keep(Port(runtime.loop, near, lambda _: None))
+        self._far: Publisher | None = None
         if settings.publish:
-            publishers.append(
-                curve.server_socket(
-                    runtime.context, zmq.PUB, identity, LISTENERS, settings.publish, TUNING
-                )
+            self._far = runtime.keep(
+                Publisher(runtime, keyring, identity, LISTENERS, settings.publish, TUNING)
             )
-        self._publishers = [
-            runtime.keep(Port(runtime.loop, socket, lambda _: None)) for socket in publishers
-        ]
         runtime.loop.every(REFRESH_NS, self._keep_house)
         self._alarm = runtime.loop.alarm(self._tick)
         runtime.keep(self._alarm)
@@ -207,14 +204,28 @@ class Monitord:
             self._publish(self._beat[patient], encode(message))
 
     def _publish(self, topic: bytes, data: bytes) -> None:
-        for port in self._publishers:
-            port.send_to(topic, data)
+        self._near.send_to(topic, data)
+        if self._far is not None:
+            self._far.send_to(topic, data)
 
     # The house
 
     def _keep_house(self) -> None:
-        self._keyring.refresh()
+        if self._keyring.refresh():
+            self._keys_changed()
         self._count()
+
+    def _keys_changed(self) -> None:
+        """Let go of who came by a revoked key; take up a new one of ours."""
+        doors = [door for door in (self._devices, self._far) if door is not None]
+        for door in doors:
+            door.forget_revoked()
+        try:
+            identity = self._keyring.identity(self._name)
+            for door in doors:
+                door.rekey(identity)
+        except (KeyFault, zmq.ZMQError) as fault:  # what is in force goes on
+            sys.stderr.write(f"monitord: {fault}\n")
 
     def _open_board(self, runtime: Runtime) -> None:
         names = {cause: f'monitor_refused_total{{cause="{cause}"}}' for cause in DOOR}

@@ -10,7 +10,8 @@ from __future__ import annotations
 from enum import IntEnum
 from typing import Final
 
-from safety.watchdog import CONFIRM, LOOK_NS, MS, Appeared, Fence, Look, Watchdog, Watched
+from safety.watchdog import LOOK_NS, Appeared, Fence, Look, Watchdog
+from safety.watched import CONFIRM, MS, Watched
 
 #: So many looks it is fed, then starved. With the bound that is 40 ms of a start.
 FED_LOOKS: Final = 40

@@ -6,7 +6,8 @@ from typing import Annotated
 
 import msgspec
 
-from safety.watchdog import SLOW_LOOKS, Flow, Watched
+from safety.watchdog import SLOW_LOOKS
+from safety.watched import Flow, Watched
 from transport.io.process import ProcessSettings
 
 

@@ -19,7 +19,8 @@ Rules
    wait, and that is no fault.
 6. Nothing here starts anything, and nothing here raises permission.
 
-Supervisions are those of safety.supervision, in the words of AUTOSAR's Watchdog Manager.
+What one process or one flow shows `safety.watched` judges, by the supervisions of
+safety.supervision, in the words of AUTOSAR's Watchdog Manager.
 """
 
 from __future__ import annotations
@@ -27,47 +28,26 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Sequence
 from enum import IntEnum
-from typing import Annotated, Final, Literal, NamedTuple, assert_never
-
-import msgspec
+from typing import Final, NamedTuple, assert_never
 
 from safety.ceiling import SILENCE_POLICY
 from safety.messages import Ceiling
 from safety.state import State
-from safety.supervision import Alive, Between, Pace, Share, Status
-from transport.telemetry.pulse import BEAT_NS, BEAT_REALTIME_NS, Phase, in_order
+from safety.watched import MS, RELAXED, Flow, Life, Stream, Watched
+from transport.telemetry.pulse import Phase, in_order
 from transport.wire.codec import encode
 
-MS: Final = 1_000_000
 #: How often pulses are looked at. Detection takes the row's bound and at most two looks more.
 LOOK_NS: Final = MS // 2
-#: k of n looks that must find a process old before it is fenced (row 58 of the fault matrix).
-CONFIRM: Final = (2, 3)
 #: Stages, pace and flows are looked at so often, in looks; memory in turn, one process a time.
 SLOW_LOOKS: Final = 20
-#: k of n of those that must find stages out of order.
-DISORDER: Final = (6, 8)
 #: A look that comes later than this is a fault of our own.
 LATE_NS: Final = 20 * MS
-#: A process that lacks the rights its row wants may take so many times as long; so may we.
-RELAXED: Final = 10
 #: For so long the robot is held after our own lateness: enough to be heard, too short to latch.
 LATE_HOLD_NS: Final = 20 * MS
 #: The ceiling is said anew so often, and lives so long: three may be lost (row 57: 50 ms).
 SAY_NS, TTL_NS = 12 * MS, 48 * MS
-#: The cycle of the alive supervision. It wants half of the beats of an idle loop; so many bad
-#: cycles in a row are borne.
-PACE_NS: Final = 1000 * MS
-PACE_FAILURES: Final = 2
-#: A process leaks that has grown by so much since it was looked at first; each such step is told.
-GROWTH_BYTES: Final = 64 << 20
-#: A flow is judged so often, by k of n; it flows when half of what is due has arrived.
-FLOW_NS: Final = 500 * MS
-FLOW: Final = (2, 4)
-#: Fewer than this in `FLOW_NS` are no flow to be judged.
-FLOW_LEAST: Final = 50
 EVENTS_MAX: Final = 1024
-_COUNTS_MAX: Final = 1 << 40
 _NEVER: Final = (1 << 63) - 1
 _WORKING: Final = int(Phase.WORKING)
 
@@ -100,50 +80,6 @@ WORDS: Final[dict[Fault, str]] = {
 }
 #: Who does this is ended.
 FENCED: Final = frozenset({Fault.HUNG, Fault.DISORDER})
-
-Ms = Annotated[int, msgspec.Meta(ge=1, le=60_000)]
-Floor = Literal["none", "degraded", "hold"]
-
-
-class Watched(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A process that is watched.
-
-    Parameters
-    ----------
-    name : its name in the node
-    fifo : SCHED_FIFO priority that its row wants
-    hang_ms : without a beat for so long it is hung
-    group : those of one group stand in for each other
-    floor : the robot's ceiling while all of the group are down
-    """
-
-    name: str
-    fifo: int = 0
-    hang_ms: Ms = 2000
-    group: str = ""
-    floor: Floor = "none"
-
-
-class Flow(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A flow that is watched: of what is due, so much arrives.
-
-    Parameters
-    ----------
-    topic, rate_hz : its row in the catalogue (transport.wire.topic)
-    source, sink : processes; it is judged while both work
-    sent : family of counters on the source's board; "" = it always flows, at its rate
-    arrived : family of counters on the sink's board
-    floor : the robot's ceiling while too little arrives
-    """
-
-    topic: str
-    rate_hz: int
-    source: str
-    sink: str
-    sent: str
-    arrived: str
-    floor: Floor = "degraded"
-
 
 # What comes in
 
@@ -235,102 +171,6 @@ class Noticed(NamedTuple):
     age_ns: int
 
 
-class _Life:
-    """One life of a watched process, from its first pulse to its end."""
-
-    __slots__ = (
-        "age_ns",
-        "alive",
-        "beats",
-        "disorder",
-        "fenced",
-        "fifo",
-        "grown_bytes",
-        "hang",
-        "old",
-        "pid",
-        "start",
-        "suspected",
-        "watched",
-        "works",
-    )
-
-    def __init__(self, watched: Watched, pid: int, start: int, fifo: int) -> None:
-        self.watched = watched
-        self.pid = pid
-        self.start = start
-        self.fifo = fifo
-        relaxed = RELAXED if watched.fifo and not fifo else 1
-        self.hang = Between(0, watched.hang_ms * relaxed * MS)
-        self.old = Share(CONFIRM[1], CONFIRM[0], 0)
-        self.disorder = Share(DISORDER[1], DISORDER[0], 0)
-        self.alive: Alive | None = None
-        self.beats = 0
-        self.age_ns = 0
-        self.suspected = False
-        self.grown_bytes = 0
-        self.works = False
-        self.fenced = False
-
-    def age(self, beats: int, since_ns: int) -> bool:
-        """Note what a look found; tell whether the process is hung."""
-        if beats == self.beats:
-            self.age_ns += since_ns
-            if self.age_ns <= self.hang.most_ns:
-                return False
-        else:
-            self.beats, self.age_ns = beats, 0
-            if not self.suspected:
-                return False
-        is_old = self.hang.status(self.age_ns, arrived=False) is not Status.OK
-        self.suspected = is_old
-        return self.old.add(bad=is_old)
-
-    def limps(self, now_ns: int) -> bool:
-        """Tell, once, whether it beats too slowly for good."""
-        if self.alive is None:
-            least = PACE_NS // (2 * (BEAT_REALTIME_NS if self.fifo else BEAT_NS))
-            pace = Pace(PACE_NS, least, _COUNTS_MAX, PACE_FAILURES)
-            self.alive = Alive(pace, self.beats, now_ns)
-        before = self.alive.status
-        return self.alive.look(self.beats, now_ns) is Status.EXPIRED is not before
-
-    def grows(self, resident_bytes: int) -> bool:
-        """Tell, at each further step, whether it holds more memory than at first."""
-        if not self.grown_bytes:
-            self.grown_bytes = resident_bytes + GROWTH_BYTES
-        if resident_bytes < self.grown_bytes:
-            return False
-        self.grown_bytes = resident_bytes + GROWTH_BYTES
-        return True
-
-
-class _Stream:
-    """One flow: what was counted when, and whether too little arrives."""
-
-    __slots__ = ("arrived", "flow", "judged_ns", "sent", "starved")
-
-    def __init__(self, flow: Flow) -> None:
-        self.flow = flow
-        self.starved = Share(FLOW[1], FLOW[0], 0)
-        self.forget()
-
-    def forget(self) -> None:
-        """Begin anew: an end of it has just come."""
-        self.judged_ns, self.sent, self.arrived = 0, 0, 0
-
-    def judge(self, sent: int, arrived: int, now_ns: int) -> None:
-        """Take the counts; judge once in `FLOW_NS`."""
-        if self.judged_ns and now_ns - self.judged_ns < FLOW_NS:
-            return
-        if self.judged_ns:
-            came, due = arrived - self.arrived, sent - self.sent
-            if not self.flow.sent:
-                due = self.flow.rate_hz * (now_ns - self.judged_ns) // 1_000_000_000
-            self.starved.add(bad=due >= FLOW_LEAST and 2 * came < due)
-        self.judged_ns, self.sent, self.arrived = now_ns, sent, arrived
-
-
 class Watchdog:
     """One node's watchdog.
 
@@ -360,8 +200,8 @@ class Watchdog:
         self._robots = tuple(robots)
         self._processes = tuple(processes)
         self._row_of = {watched.name: row for row, watched in enumerate(self._processes)}
-        self._lives: list[_Life | None] = [None] * len(self._processes)
-        self._streams = [_Stream(flow) for flow in flows]
+        self._lives: list[Life | None] = [None] * len(self._processes)
+        self._streams = [Stream(flow) for flow in flows]
         relaxed = 1 if realtime else RELAXED
         self._late_ns, self._ttl_ns = LATE_NS * relaxed, TTL_NS * relaxed
         self._looked_ns = now_ns
@@ -385,7 +225,7 @@ class Watchdog:
             case Look(pulses):
                 self._look(pulses, now_ns)
             case Appeared(row, pid, start, fifo):
-                self._lives[row] = _Life(self._processes[row], pid, start, fifo)
+                self._lives[row] = Life(self._processes[row], pid, start, fifo)
             case Died(row, pid, phase):
                 self._died(row, pid, phase, now_ns)
             case Examined(row, stages, resident_bytes):
@@ -452,7 +292,7 @@ class Watchdog:
             if life.works and life.age(beats, since_ns):
                 self._fence(row, life, Fault.HUNG, life.age_ns, now_ns)
 
-    def _turn(self, row: int, life: _Life, beats: int, now_ns: int) -> None:
+    def _turn(self, row: int, life: Life, beats: int, now_ns: int) -> None:
         """Begin to judge a process, or cease to."""
         life.works = not life.works
         self._changed = True
@@ -493,13 +333,13 @@ class Watchdog:
             fault = Fault.WORKS if before else Fault.STARVED
             self._notice(len(self._processes) + row, None, fault, 0, now_ns)
 
-    def _fence(self, row: int, life: _Life, fault: Fault, age_ns: int, now_ns: int) -> None:
+    def _fence(self, row: int, life: Life, fault: Fault, age_ns: int, now_ns: int) -> None:
         life.fenced, life.works = True, False
         self._changed = True
         self._fences.append(Fence(row, life.pid, life.start))
         self._notice(row, life, fault, age_ns, now_ns)
 
-    def _notice(self, row: int, life: _Life | None, fault: Fault, age_ns: int, now_ns: int) -> None:
+    def _notice(self, row: int, life: Life | None, fault: Fault, age_ns: int, now_ns: int) -> None:
         pid, start = (life.pid, life.start) if life else (0, 0)
         self._events.append(Noticed(now_ns, row, pid, start, fault, age_ns))
 

@@ -28,9 +28,8 @@ VERBS = (
 def add(commands: Commands) -> None:
     """Describe the command."""
     command = commands.add_parser("bedside", help="at the robot: take over, retract, reset, stop")
-    command.add_argument("--config", type=Path, help="the node's node.toml (default: the running)")
-    add_json(command, "print the robot's answer as JSON")
-    command.set_defaults(run=run, verb="")
+    command.set_defaults(run=run, verb="", config=None, json=False)
+    _add_options(command)
     verbs = command.add_subparsers(metavar="VERB", dest="verb")
     parsers = {name: verbs.add_parser(name, help=help) for name, help in VERBS}
     for name in ("retract", "release"):
@@ -39,15 +38,27 @@ def add(commands: Commands) -> None:
     parsers["bind"].add_argument("bed")
     parsers["bind"].add_argument("patient", nargs="?", default="")
     parsers["break"].add_argument("console")
+    for parser in parsers.values():
+        _add_options(parser)
+
+
+def _add_options(command: argparse.ArgumentParser) -> None:
+    """Take what may stand on either side of the verb; where it does not, the other side counts."""
+    command.add_argument(
+        "--config",
+        type=Path,
+        default=argparse.SUPPRESS,
+        help="the node's node.toml (default: the running)",
+    )
+    add_json(command, "print the robot's answer as JSON", default=argparse.SUPPRESS)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Run the command; 1 when nothing came of it."""
     from teleop.node.bedside import Bedsocket, in_words
-    from teleop.node.console import running_node
+    from teleop.node.whereabouts import node_toml, whereabouts
 
-    config = running_node(arguments.config, CONFIG)
-    with Bedsocket(Path(config.run_dir), config.robot.name) as link:
+    with Bedsocket(*whereabouts(node_toml(arguments.config, CONFIG))) as link:
         if not arguments.verb:
             return _show(link)
         report = _say(link, arguments)

@@ -21,9 +21,9 @@ def add_config(command: argparse.ArgumentParser) -> None:
     command.add_argument("--config", type=Path, default=CONFIG, help="default: ./node.toml")
 
 
-def add_json(command: argparse.ArgumentParser, what: str) -> None:
+def add_json(command: argparse.ArgumentParser, what: str, default: object = False) -> None:
     """Give the same facts to a program."""
-    command.add_argument("--json", action="store_true", help=what)
+    command.add_argument("--json", action="store_true", default=default, help=what)
 
 
 def rate_of(text: str) -> int:

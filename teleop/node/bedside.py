@@ -25,6 +25,8 @@ PATIENCE_S: Final = 2.0
 ANSWER_BYTES_MAX: Final = Report.BYTES_MAX
 #: A held key says so this often.
 TOKEN_S: Final = 0.05
+#: Facts begin in this column, behind their names.
+LABEL_COLUMNS: Final = 11
 
 Motion = Literal["retract", "release"]
 Verb = Literal["reset", "estop", "take", "give", "stop", "status"]
@@ -127,8 +129,19 @@ def new_press() -> int:
 
 def in_words(report: Report) -> list[str]:
     """Say to a person how a robot stands, in lines."""
-    state, cause = State(report.state), Cause(report.cause)
-    words = f": {WORDS[cause]}" if WORDS[cause] else ""
+    lines = [standing(report)]
+    lines += [f"{name.ljust(LABEL_COLUMNS)}{what}" for name, what in facts(report)]
+    return [*lines, report.why] if report.why else lines
+
+
+def standing(report: Report) -> str:
+    """Say the state of a robot, and why it is so."""
+    words = WORDS[Cause(report.cause)]
+    return f"{report.robot}: {State(report.state).name}{f': {words}' if words else ''}"
+
+
+def facts(report: Report) -> list[tuple[str, str]]:
+    """Say what else a person at the robot has to know: its name, and what is so."""
     held_s = report.held_ms // 1000
     whose = (
         f"{report.console}, epoch {report.epoch}, for {held_s} s" if report.console else "nobody"
@@ -136,14 +149,10 @@ def in_words(report: Report) -> list[str]:
     bed = f"bed {report.bed}" if report.bed else "no bed"
     patient = f", patient {report.patient}" if report.patient else ""
     has_it = "the team at the robot (LOCAL)" if report.local else "whoever has authority"
-    lines = [
-        f"{report.robot}: {state.name}{words}",
-        f"control    {has_it}",
-        f"authority  {whose}",
-        f"stands at  {bed}{patient}",
+    moving = [("moving", report.moving)] if report.moving else []
+    return [
+        ("control", has_it),
+        ("authority", whose),
+        ("stands at", f"{bed}{patient}"),
+        *moving,
     ]
-    if report.moving:
-        lines.append(f"moving     {report.moving}")
-    if report.why:
-        lines.append(report.why)
-    return lines

@@ -12,9 +12,10 @@ import time
 from typing import Final
 
 from safety.bedside import Report, Token
-from safety.state import WORDS, Cause, State
+from safety.state import WORDS, Cause
 from teleop.console.heldkey import HeldKey
-from teleop.node.bedside import TOKEN_S, Bedsocket, Motion, Verb, in_words, new_press
+from teleop.node.bedside import TOKEN_S, Bedsocket, Motion, Verb, new_press
+from teleop.node.bedside_page import page
 from teleop.node.signals import Signals
 from teleop.node.terminal import Terminal
 
@@ -26,11 +27,6 @@ VERBS: Final[dict[str, Verb]] = {"l": "take", "g": "give", "x": "estop", "z": "r
 #: What came of a key is shown for so long: later it may be true no longer.
 NEWS_NS: Final = 5_000_000_000
 QUIT: Final = ("q", "\x03")
-HELP: Final = (
-    "l take (LOCAL)   g give back   hold r retract   hold o open the jaw   "
-    "z reset   x E-STOP   q quit"
-)
-_RED, _PLAIN = "\x1b[1;37;41m", "\x1b[0m"
 
 
 class Screen:
@@ -59,18 +55,10 @@ class Screen:
         self._hold(self._keys.held(now_ns), now_ns)
         return True
 
-    def rows(self) -> list[str]:
+    def rows(self, columns: int = 80, lines: int = 24) -> list[str]:
         """Draw."""
-        first, *others = in_words(self.report)
-        stopped = self.report.state <= State.PROTECTIVE_STOP
-        release = "" if self._keys.reports_release else "   (a key moves from its first repeat on)"
-        return [
-            f"{_RED if stopped else ''}{first}{_PLAIN}",
-            *others,
-            self._news,
-            "",
-            f"{HELP}{release}",
-        ]
+        releases = self._keys.reports_release
+        return page(self.report, self._news, releases=releases, columns=columns, lines=lines)
 
     def _hold(self, key: str, now_ns: int) -> None:
         motion = MOTIONS.get(key)
@@ -103,7 +91,8 @@ def operate(link: Bedsocket, signals: Signals) -> None:
     """
     screen = Screen(link)
     with Terminal() as terminal:
+        terminal.draw(screen.rows(*terminal.size))
         while not signals.wait(READ_S):
             if not screen.feed(terminal.read(), time.monotonic_ns()):
                 return
-            terminal.draw(screen.rows())
+            terminal.draw(screen.rows(*terminal.size))

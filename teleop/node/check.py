@@ -17,7 +17,7 @@ from rich.console import Console as Terminal
 from rich.markup import escape
 from rich.table import Table
 
-from safety.watchdog import RELAXED
+from safety.watched import RELAXED
 from teleop.node.commission import lacking
 from teleop.node.config import load
 from teleop.node.errors import NodeError

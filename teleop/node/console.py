@@ -27,16 +27,16 @@ from teleop.node.display import Display
 from teleop.node.endoscope import Endoscope
 from teleop.node.errors import NodeError
 from teleop.node.operate import KeyBoard, operate
-from teleop.node.rundir import RunDir, base_path, default_path, keeper_of, tail
+from teleop.node.rundir import RunDir, base_path, keeper_of, tail
 from teleop.node.sections import NodeConfig
 from teleop.node.signals import Signals
 from teleop.node.slices import Wish, console_slice
 from teleop.node.terminal import NoTerminalError, Region
+from teleop.node.whereabouts import node_toml
 from transport.io.mapping import Mapping
 from transport.telemetry.board import Board
 from transport.telemetry.header import TelemetryError
 
-DEMO: Final = "demo"
 PICTURE_S: Final = 1 / 12
 PICTURES_A_TEXT: Final = 6
 LINE_S: Final = 1.0
@@ -48,28 +48,18 @@ STALE: Final = "console-"
 
 
 class ConsoleError(NodeError):
-    """A console found no node, or got no robot."""
+    """A console got no robot."""
 
 
 def running_node(asked: Path | None, usual: Path) -> NodeConfig:
-    """Find the node to use: the one asked for, else the usual file's if it runs, else the demo's.
+    """Read the configuration of the node to use, as `teleop.node.whereabouts.node_toml` chooses.
 
     Raises
     ------
-    ConsoleError : none runs
+    NoNodeError : none runs
     ConfigError : its node.toml is wrong
     """
-    if asked is not None:
-        return load(asked)
-    if usual.exists() and keeper_of((config := load(usual)).run_dir):
-        return config
-    keeper = keeper_of(default_path(DEMO))
-    if keeper is None:
-        raise ConsoleError(
-            f"no node runs here: neither that of ./{usual} nor the demo. "
-            "Start one (`trocar up` or `trocar demo`), or name its node.toml with --config"
-        )
-    return load(Path(keeper.config))
+    return load(node_toml(asked, usual))
 
 
 def console(config: NodeConfig, wish: Wish, json_file: Path | None = None) -> int:

@@ -18,7 +18,7 @@ import msgspec
 from teleop.node import child
 from teleop.node.commission import commission, ensure
 from teleop.node.config import load
-from teleop.node.console import DEMO, Hand, show
+from teleop.node.console import Hand, show
 from teleop.node.errors import NodeError
 from teleop.node.estop import files
 from teleop.node.kernels import COMPILE, PATIENCE_S
@@ -29,6 +29,7 @@ from teleop.node.rundir import Busy, keeper_of
 from teleop.node.sections import NodeConfig
 from teleop.node.signals import Signals
 from teleop.node.slices import Wish, process_slice, rows
+from teleop.node.whereabouts import DEMO
 from transport.io import realtime
 from transport.io.clock import Skew
 from transport.io.keys import Role

@@ -5,7 +5,8 @@ NodeError
 ├── RunDirError   the run directory cannot be used (rundir.py)
 │   └── Busy      another noded keeps this node
 ├── Unready       keys, store or ports are not there (up.py)
-└── ConsoleError  a console found no node, or got no robot (console.py)
+├── NoNodeError   none runs here (whereabouts.py)
+└── ConsoleError  a console got no robot (console.py)
 """
 
 

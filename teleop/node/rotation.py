@@ -1,9 +1,9 @@
 """Gives a node's devices new keys while it runs, and no session notices.
 
 Who connects opens a second connection with the new key, and lets go of the old when the new is
-answered. Who listens (a relay, a robot's guard, the session service) opens a second socket at the
-same port: whoever is here stays at the first, whoever comes reaches the second, and the first is
-shut when its key is revoked. A signer's old key names the new one, and robots follow.
+answered. Who listens (a relay, a robot's guard, the session service, the monitor) opens a second
+socket at the same port: whoever is here stays at the first, whoever comes reaches the second, and
+the first is shut when its key is revoked. A signer's old key names the new one, and robots follow.
 
 A computer elsewhere has a copy of the registry: it needs the new entries before the grace is over,
 and until it has them it cannot come back to a listener that was rotated.

@@ -15,7 +15,7 @@ import msgspec
 from monitor.settings import MonitordSettings
 from safety.grant import Role
 from safety.settings import WatchdogdSettings
-from safety.watchdog import Flow, Watched
+from safety.watched import Flow, Watched
 from teleop.console.operator import OperatorSettings
 from teleop.node import audit
 from teleop.node.processes import CONSOLE, FLOWS, PROCESSES, WATCHDOG, Process

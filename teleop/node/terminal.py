@@ -20,8 +20,9 @@ from typing import Final
 from teleop.console.keyboard import FOCUS_OFF, FOCUS_ON, KITTY_OFF, KITTY_ON
 
 READ_BYTES_MAX: Final = 4096
-_OPEN: Final = b"\x1b[?1049h\x1b[?25l\x1b[2J" + FOCUS_ON + KITTY_ON
-_CLOSE: Final = KITTY_OFF + FOCUS_OFF + b"\x1b[0m\x1b[?25h\x1b[?1049l"
+#: Without wrapping (DECAWM): a row that is too long is cut, and writes over no other.
+_OPEN: Final = b"\x1b[?1049h\x1b[?25l\x1b[?7l\x1b[2J" + FOCUS_ON + KITTY_ON
+_CLOSE: Final = KITTY_OFF + FOCUS_OFF + b"\x1b[0m\x1b[?7h\x1b[?25h\x1b[?1049l"
 
 
 class NoTerminalError(Exception):

@@ -7,6 +7,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import msgspec
@@ -107,6 +108,16 @@ class Ward:
         socket.connect(endpoint)
         with socket:
             yield socket
+
+    @contextmanager
+    def both(self, device: str, screen: str, topic: str) -> Iterator[tuple[zmq.Socket[bytes], ...]]:
+        """A device at its door, and a screen at the other one."""
+        with (
+            self.curve(zmq.DEALER, device, self.settings.listen) as speaks,
+            self.curve(zmq.SUB, screen, self.settings.publish) as hears,
+        ):
+            hears.subscribe(topic.encode())
+            yield speaks, hears
 
     def samples(self, device: str = "patient") -> Samples:
         """The next 40 ms of the patient."""
@@ -256,3 +267,38 @@ def test_a_screen_hears_over_curve_what_it_asked_for(ward):
         socket.subscribe(b"vital/or/1/")
         ward.listens(PATIENCE_S, socket, until=lambda: ward.topics == expected)
     assert ward.topics == expected
+
+
+def test_the_monitor_s_own_key_is_rotated_and_nobody_at_either_door_notices(ward):
+    reading = Reading(65, "or/1", "oximeter", 2, 1, Metric.TEMP, 37.0, 0)
+    told = iter(range(1, 1 << 20))
+
+    def is_heard(device: zmq.Socket[bytes], screen: zmq.Socket[bytes]) -> None:
+        """A temperature that is said at one door is told at the other."""
+        value = 37.0 + next(told) / 100
+        end = time.monotonic() + PATIENCE_S
+        while ward.value(Metric.TEMP, "or/1") != pytest.approx(value):
+            assert time.monotonic() < end
+            message = msgspec.structs.replace(reading, seq=next(told), value=value)
+            device.send(encode(message))
+            ward.listens(0.2, screen)
+
+    doors = partial(ward.both, "oximeter", "screen", "vital/or/1/temp")
+    with doors() as (device, screen):
+        is_heard(device, screen)
+        before = ward.keyring.server("monitor")
+        keys.rotate(ward.run_dir / "keys", "monitor", lambda *_: b"")
+        assert ward.keyring.refresh()
+        assert ward.keyring.server("monitor") != before
+        with doors() as (new_device, new_screen):
+            is_heard(new_device, new_screen)
+            is_heard(device, screen)
+            is_heard(device, new_screen)
+            assert keys.retire(ward.run_dir / "keys", "monitor") == 1
+            is_heard(new_device, new_screen)
+            refused = ward.counted('monitor_refused_total{cause="handshake"}')
+            ward.until(lambda: ward.counted('monitor_refused_total{cause="handshake"}') > refused)
+            while screen.poll(0):
+                screen.recv_multipart()
+            is_heard(new_device, new_screen)
+            assert not screen.poll(0), "whoever did not go over hears nothing more"

@@ -10,14 +10,9 @@ from safety.messages import Ceiling
 from safety.rehearsal import FED_LOOKS, STARVED_LOOKS, Outcome, Rehearsal
 from safety.state import State
 from safety.watchdog import (
-    CONFIRM,
-    FLOW_NS,
-    GROWTH_BYTES,
     LATE_HOLD_NS,
     LATE_NS,
     LOOK_NS,
-    MS,
-    RELAXED,
     SAY_NS,
     TTL_NS,
     Appeared,
@@ -26,12 +21,11 @@ from safety.watchdog import (
     Examined,
     Fault,
     Fence,
-    Flow,
     Look,
     Say,
     Watchdog,
-    Watched,
 )
+from safety.watched import CONFIRM, FLOW_NS, GROWTH_BYTES, MS, RELAXED, Flow, Watched
 from transport.telemetry.pulse import Phase
 from transport.wire.codec import Registry
 

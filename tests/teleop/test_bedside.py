@@ -59,6 +59,14 @@ def robot(folder, answers):
         yield heard
 
 
+@pytest.fixture
+def node(tmp_path):
+    """A node.toml beside the robot's socket."""
+    path = tmp_path / "node.toml"
+    path.write_text("[node]\nrun_dir = '.'\n")
+    return os.fspath(path)
+
+
 def test_a_key_is_held_by_tokens_of_one_press_and_let_go_by_a_word(tmp_path):
     waited = []
     with robot(tmp_path, [report()]) as heard, Bedsocket(tmp_path, "robot") as link:
@@ -139,24 +147,38 @@ def test_the_screen_forgets_what_came_of_a_key_when_that_may_be_true_no_longer(t
         (["status"], Bedside(20, "status")),
     ],
 )
-def test_the_command_says_its_verb(tmp_path, monkeypatch, capsys, verb, said):
-    class Config:
-        run_dir = tmp_path
-        robot = type("R", (), {"name": "robot"})
-
-    monkeypatch.setattr("teleop.node.console.running_node", lambda *_: Config)
+def test_the_command_says_its_verb(tmp_path, capsys, node, verb, said):
     with robot(tmp_path, [report()]) as heard:
-        assert main(["bedside", "--json", *verb]) == 0
+        assert main(["bedside", "--config", node, "--json", *verb]) == 0
     assert heard == [said]
     assert '"state":"HOLD"' in capsys.readouterr().out
 
 
-def test_the_command_ends_with_1_when_nothing_came_of_it(tmp_path, monkeypatch, capsys):
-    class Config:
-        run_dir = tmp_path
-        robot = type("R", (), {"name": "robot"})
-
-    monkeypatch.setattr("teleop.node.console.running_node", lambda *_: Config)
+def test_the_command_ends_with_1_when_nothing_came_of_it(tmp_path, capsys, node):
     with robot(tmp_path, [report(why="nothing to reset in IDLE")]):
-        assert main(["bedside", "reset"]) == 1
+        assert main(["bedside", "--config", node, "reset"]) == 1
     assert "nothing to reset" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        ["--config", None, "--json", "status"],
+        ["status", "--config", None, "--json"],
+        ["--json", "status", "--config", None],
+        ["bind", "--config", None, "or-3", "--json"],
+        ["retract", "--seconds", "0", "--json", "--config", None],
+    ],
+)
+def test_its_options_may_stand_on_either_side_of_the_verb(tmp_path, capsys, node, said):
+    with robot(tmp_path, [report()]):
+        assert main(["bedside", *(node if word is None else word for word in said)]) == 0
+    assert '"state":"HOLD"' in capsys.readouterr().out
+
+
+def test_the_option_behind_the_verb_counts(tmp_path, capsys, node):
+    elsewhere = tmp_path / "elsewhere.toml"
+    elsewhere.write_text(f"[node]\nrun_dir = '{tmp_path}/nowhere'\n")
+    with robot(tmp_path, [report()]):
+        said = ["bedside", "--config", os.fspath(elsewhere), "status", "--config", node]
+        assert main(said) == 0

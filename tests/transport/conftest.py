@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import zmq
 
-from transport.io import curve, keys
+from transport.io import curve, doorway, keys
 from transport.io import hub as hub_module
 from transport.io.hub import Hub, HubSettings
 from transport.io.keys import Keyring, Role
@@ -203,7 +203,9 @@ class Raw:
 
 
 @pytest.fixture
-def world(tmp_path: Path) -> Iterator[World]:
+def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
+    # How soon libzmq's own thread runs here is nobody's to judge.
+    monkeypatch.setattr(doorway, "LEAVE_NS", 10_000_000_000)
     made = World(tmp_path)
     yield made
     made.close()

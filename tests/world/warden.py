@@ -9,7 +9,8 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from safety.profile import MS
-from safety.watchdog import LOOK_NS, Appeared, Died, Fence, Look, Watchdog, Watched
+from safety.watchdog import LOOK_NS, Appeared, Died, Fence, Look, Watchdog
+from safety.watched import Watched
 from tests.world.process import Process
 from tests.world.rig import ROBOT
 from transport.telemetry.pulse import BEAT_REALTIME_NS, Phase

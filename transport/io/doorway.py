@@ -8,6 +8,8 @@ a server that proves another key needs a second socket at the same port beside t
    connection to the second (SO_ATTACH_REUSEPORT_CBPF). The first goes on with those it has.
 3. When the first is let go of, the second is alone. A second node at this port by mistake is
    refused before, meanwhile and afterwards: its first socket has no mark.
+4. libzmq closes the first a moment after that, in a thread of its own. A third waits for it: beside
+   two others it would not be the second, and nobody would reach it.
 """
 
 from __future__ import annotations
@@ -17,14 +19,34 @@ import errno
 import os
 import socket
 import struct
-from typing import Final
+import time
+from typing import Final, NamedTuple
 
 import zmq
 
 BACKLOG: Final = 100  # libzmq's own
+#: libzmq closes what it is told to within a millisecond (measured); a robot holds after 20.
+LEAVE_NS: Final = 15_000_000
+_LOOK_S: Final = 0.0002
 _ATTACH_CBPF: Final = 51  # SO_ATTACH_REUSEPORT_CBPF, linux/asm-generic/socket.h
 #: One instruction, "return 1": the second of a group. A group of one has none, and takes its first.
 _SECOND: Final = struct.pack("=HBBI", 0x06, 0, 0, 1)
+
+
+class _Listening(NamedTuple):
+    """A listening socket, and the caller's descriptor of it."""
+
+    own: socket.socket
+    given: int
+    inode: int
+
+    @property
+    def is_given(self) -> bool:
+        """Whether the caller has it open still; a number that is used again is another socket."""
+        try:
+            return os.fstat(self.given).st_ino == self.inode
+        except OSError:
+            return False
 
 
 class Doorway:
@@ -44,16 +66,18 @@ class Doorway:
         self._host = host.strip("[]")
         self._port = 0 if port == "*" else int(port)
         self.endpoint = endpoint
-        self._newest: socket.socket | None = None
-        self._older: list[socket.socket] = []
+        self._newest: _Listening | None = None
+        self._older: list[_Listening] = []
+        self._leaving: list[_Listening] = []
 
     def open(self) -> int:
         """Listen anew: all that comes from now on comes here. The descriptor is the caller's.
 
         Raises
         ------
-        zmq.ZMQError : the port cannot be bound
+        zmq.ZMQError : the port cannot be bound, or whoever was let go of does not leave it
         """
+        self._see_off()
         try:
             fresh = self._listen()
         except OSError as error:
@@ -61,22 +85,33 @@ class Doorway:
             raise zmq.ZMQError(code) from error
         if self._newest is not None:
             self._older.append(self._newest)
-        self._newest = fresh
-        return os.dup(fresh.fileno())
+        given = os.dup(fresh.fileno())
+        self._newest = _Listening(fresh, given, os.fstat(given).st_ino)
+        return given
 
     def settle(self) -> None:
         """Note that whoever listened before has let go."""
         for older in self._older:
-            older.close()
+            older.own.close()
+        self._leaving += self._older
         self._older.clear()
         if self._newest is not None:
-            self._newest.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 0)
+            self._newest.own.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 0)
 
     def close(self) -> None:
         """Let go of the port, as far as we hold it. Closing twice is harmless."""
         for each in (*self._older, *([self._newest] if self._newest is not None else [])):
-            each.close()
-        self._newest, self._older = None, []
+            each.own.close()
+        self._newest, self._older, self._leaving = None, [], []
+
+    def _see_off(self) -> None:
+        """Wait until whoever was let go of has closed its descriptor."""
+        until_ns = time.monotonic_ns() + LEAVE_NS
+        while any(each.is_given for each in self._leaving):
+            if time.monotonic_ns() > until_ns:
+                raise zmq.ZMQError(errno.EBUSY)
+            time.sleep(_LOOK_S)
+        self._leaving.clear()
 
     def _listen(self) -> socket.socket:
         family, address = self._resolve()
@@ -85,7 +120,7 @@ class Doorway:
         try:
             made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             if before is not None:
-                for each in (before, made):
+                for each in (before.own, made):
                     each.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
             made.bind((address, self._port))
             made.listen(BACKLOG)

@@ -16,8 +16,8 @@ from safety.watchdog import (
     Fence,
     Look,
     Watchdog,
-    Watched,
 )
+from safety.watched import Watched
 from tests.world.story import Story
 from tests.world.warden import WARDEN
 from transport.telemetry.pulse import BEAT_REALTIME_NS, Phase
