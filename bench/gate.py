@@ -6,13 +6,19 @@ paced   one each millisecond, the process asleep between: what a command meets a
 memory  a million commands, and how much more memory there is after them than before
 
 The hand is an honest one, so every command passes all checks and all limits: the longest way
-through. Sealing is the console's, and not counted.
+through. It comes over one relay, and its tag is held against the session's key as in robotd.
+Sealing is the console's, and not counted.
+
+Beside each, in turn with it, runs the floor: the same bytes read by msgspec, and one call of the
+library's HMAC over them, with no rule kept at all. A slow or busy machine slows both alike, so
+their ratio tells more of the gate than either's microseconds do.
 """
 
 from __future__ import annotations
 
 import argparse
 import gc
+import hmac
 import math
 import sys
 import time
@@ -20,7 +26,9 @@ import tracemalloc
 from collections.abc import Iterator
 from pathlib import Path
 
+import msgspec
 import numpy as np
+from cryptography.hazmat.primitives.asymmetric import ec
 from rich.console import Console
 
 from bench.claims import Condition, failed, judge, load_claims
@@ -31,11 +39,13 @@ from safety.gate import Gate, Session, Verdict
 from safety.grant import SessionKeys
 from safety.limiter import Limiter
 from safety.limits import Limits
-from safety.messages import DEADMAN, NO_TAG, Command
+from safety.messages import DEADMAN, NO_TAG, TAG_BYTES, Command
 from safety.profile import LADDERS, MS, Profile
 from safety.seal import seal
+from safety.secret import Secret
 from transport.io import realtime
 from transport.link.age import EchoAge
+from transport.wire.messages import encode_hop
 from transport.wire.vector import ORIGIN, Setpoint, pack_setpoint
 
 PART = "gate"
@@ -46,6 +56,8 @@ FIFO = 60
 _BATCH = 10_000
 _HOME = ORIGIN._replace(z=-0.13)
 _KEYS = SessionKeys(bytes(range(32)), bytes(32))
+_SECRET = Secret(ec.derive_private_key(7, ec.SECP256R1()))
+_HOP = encode_hop(1, 1, 120_000)
 _PAGE_KB = 4
 
 
@@ -54,7 +66,7 @@ class Robot:
 
     def __init__(self, now_ns: int) -> None:
         self.ticks = EchoAge()
-        self.gate = Gate("psm1", 1, self.ticks)
+        self.gate = Gate("psm1", 1, self.ticks, _SECRET.holds)
         ladder = LADDERS[Profile.NATIVE]
         self.gate.session = Session(b"session1", 1, _KEYS, ladder, 1)
         self.gate.session.persisted = True
@@ -69,43 +81,57 @@ class Robot:
         assert not step.rule, step.rule
 
 
+class Floor:
+    """The least that any gate written in Python does for a command."""
+
+    def __init__(self) -> None:
+        self._decode = msgspec.msgpack.Decoder(Command).decode
+
+    def take(self, part: bytes, now_ns: int) -> None:
+        """Read a command and make its tag anew."""
+        data = part[: -len(_HOP)]
+        self._decode(data)
+        tag = hmac.digest(_KEYS.to_robot, data[:-TAG_BYTES], "sha256")
+        assert hmac.compare_digest(tag[:TAG_BYTES], data[-TAG_BYTES:])
+
+
 def commands(first: int, n: int) -> list[bytes]:
     """Seal the commands of a hand that draws an eight while it turns."""
     return [_command(seq) for seq in range(first, first + n)]
 
 
-def hot(n: int) -> Row:
-    """Take commands one after another."""
-    times, robot, seq = [], Robot(0), 0
+def hot(n: int) -> list[Row]:
+    """Take commands one after another; every batch by the gate, then by the floor."""
+    times, floor_times, seq = [], [], 0
+    robot, floor = Robot(0), Floor()
     for batch in _batches(n + WARM):
         for part in batch:
             seq += 1
             now_ns = seq * MS
             robot.ticks.sent(seq, now_ns)
-            began = time.perf_counter_ns()
-            robot.take(part, now_ns)
-            times.append(time.perf_counter_ns() - began)
-    return _row("gate-hot", robot, times[WARM:])
+            times.append(_timed(robot, part, now_ns))
+        floor_times += [_timed(floor, part, 0) for part in batch]
+    return _rows("hot", robot, times[WARM:], floor_times[WARM:])
 
 
-def paced(n: int) -> Row:
-    """Take one command each millisecond, at absolute times."""
-    times = []
+def paced(n: int) -> list[Row]:
+    """Take one command each millisecond, at absolute times, by gate and floor in turn."""
+    times, floor_times = [], []
     awake = realtime.PmQos(allowed=True)
     awake.hold(True)
     parts = commands(1, n + WARM // 10)
     due_ns = time.monotonic_ns() + MS
-    robot = Robot(due_ns)
+    robot, floor = Robot(due_ns), Floor()
     for seq, part in enumerate(parts, 1):
-        time.sleep(max(0, due_ns - time.monotonic_ns()) * 1e-9)
+        _sleep_until(due_ns)
         now_ns = due_ns  # the grid: a stall of the host is no unevenness of the hand
         robot.ticks.sent(seq, now_ns)
-        began = time.perf_counter_ns()
-        robot.take(part, now_ns)
-        times.append(time.perf_counter_ns() - began)
+        times.append(_timed(robot, part, now_ns))
+        _sleep_until(due_ns + MS // 2)
+        floor_times.append(_timed(floor, part, 0))
         due_ns += MS
     awake.close()
-    return _row("gate-paced", robot, times[WARM // 10 :])
+    return _rows("paced", robot, times[WARM // 10 :], floor_times[WARM // 10 :])
 
 
 def memory(n: int) -> Row:
@@ -147,16 +173,17 @@ def run(console: Console, json: Path | None) -> int:
         Condition(name, claims.conditions[name]) for name, lack in missing.items() if lack in lacks
     ]
     realtime.settle()
-    rows = [hot(N_HOT), paced(N_PACED), memory(N_MEMORY)]
+    rows = [*hot(N_HOT), *paced(N_PACED), memory(N_MEMORY)]
     verdicts = judge(claims.claim, [PART], conditions, numbers(rows), {})
-    for row in rows[:2]:
+    for row in rows[:-1]:
+        above = [f"{name} {ratio:.1f}" for name, ratio in row.extra.items()]
         console.print(
             f"  {row.variant:12} {row.n:,} commands, us: p50 {row.p50_us:.1f}  p99 {row.p99_us:.1f}"
-            f"  p99.9 {row.p999_us:.1f}  max {row.max_us:.1f}",
+            f"  p99.9 {row.p999_us:.1f}  max {row.max_us:.1f}  {'  '.join(above)}",
             highlight=False,
         )
     console.print(
-        f"  {rows[2].variant:12} {rows[2].n:,} commands, {rows[2].extra}", highlight=False
+        f"  {rows[-1].variant:12} {rows[-1].n:,} commands, {rows[-1].extra}", highlight=False
     )
     for claim in verdicts:
         kept = {True: "kept", False: "NOT KEPT", None: claim.why}[claim.ok]
@@ -179,10 +206,37 @@ def run(console: Console, json: Path | None) -> int:
     return int(bool(failed(verdicts)))
 
 
+def _timed(taker: Robot | Floor, part: bytes, now_ns: int) -> int:
+    began = time.perf_counter_ns()
+    taker.take(part, now_ns)
+    return time.perf_counter_ns() - began
+
+
+def _sleep_until(due_ns: int) -> None:
+    time.sleep(max(0, due_ns - time.monotonic_ns()) * 1e-9)
+
+
+def _rows(how: str, robot: Robot, times_ns: list[int], floor_ns: list[int]) -> list[Row]:
+    """Make the gate's row, with its ratio to the floor's, and the floor's."""
+    gate, floor = _row(f"gate-{how}", robot, times_ns), _timed_row(f"floor-{how}", floor_ns)
+    assert gate.p50_us and gate.p99_us and floor.p50_us and floor.p99_us
+    gate.extra = {
+        "p50_floors": gate.p50_us / floor.p50_us,
+        "p99_floors": gate.p99_us / floor.p99_us,
+    }
+    return [gate, floor]
+
+
 def _row(variant: str, robot: Robot, times_ns: list[int]) -> Row:
+    row = _timed_row(variant, times_ns)
     admitted = robot.gate.counts[Verdict.ADMITTED]
-    row = Row(variant=variant, n=len(times_ns) or admitted, lost=0, late=0, merged=0)
+    row.n = row.n or admitted
     row.refused = sum(robot.gate.counts) - admitted
+    return row
+
+
+def _timed_row(variant: str, times_ns: list[int]) -> Row:
+    row = Row(variant=variant, n=len(times_ns), lost=0, late=0, merged=0)
     found = spread(np.array(times_ns, np.int64))
     if found is not None:
         row.p50_us, row.p99_us, row.p999_us, row.max_us = found
@@ -222,7 +276,7 @@ def _command(seq: int) -> bytes:
         earlier=pack_setpoint(pose),
         tag=NO_TAG,
     )
-    return seal(command, _KEYS.to_robot)
+    return seal(command, _KEYS.to_robot) + _HOP
 
 
 def _resident_kb() -> int:

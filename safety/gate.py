@@ -24,16 +24,15 @@ from typing import NamedTuple
 from safety.grant import SessionKeys
 from safety.messages import Command
 from safety.profile import Ladder
-from safety.seal import is_sealed
+from safety.seal import Envelope, is_sealed
 from transport.link.age import EchoAge, Floor
 from transport.link.age import judge as is_late
 from transport.link.sequence import SequenceWindow
 from transport.link.sequence import Verdict as Sequence
-from transport.wire.codec import Registry, split
 from transport.wire.errors import WireError
 from transport.wire.vector import Setpoint, is_finite, is_unit, unpack_setpoint
 
-_COMMANDS = Registry((Command,))
+_COMMANDS = Envelope(Command)
 #: The one mode that is understood: under any other the numbers would mean something else.
 POSE = 0
 
@@ -63,6 +62,8 @@ class Verdict(IntEnum):
     MODE = 19
 
 
+# Looking up a member of an enum costs as much as a check.
+_ADMITTED, _NEW = Verdict.ADMITTED, Sequence.NEW
 _OF_WIRE = {verdict.name.lower(): verdict for verdict in Verdict}
 _OF_SEQUENCE = {
     Sequence.DUPLICATE: Verdict.DUPLICATE,
@@ -132,8 +133,7 @@ class Gate:
 
     def _judge(self, part: bytes, now_ns: int) -> Admission:
         try:
-            sealed, hops = split(part)
-            command = _COMMANDS.expect(sealed, Command)
+            command, sealed, hops = _COMMANDS.take_apart(part)
         except WireError as error:
             return Admission(_OF_WIRE[error.cause])
         if command.robot != self._robot:
@@ -149,7 +149,7 @@ class Gate:
             return Admission(Verdict.NOT_PERSISTED, command)
         history = (command.previous is not None) + (command.earlier is not None)
         sequence = session.windows[command.arm].accept(command.seq, history)
-        if sequence is not Sequence.NEW:
+        if sequence is not _NEW:
             return Admission(_OF_SEQUENCE[sequence], command)
         return self._judge_content(session, command, hops, now_ns)
 
@@ -170,4 +170,4 @@ class Gate:
             return Admission(Verdict.NOT_FINITE, command, loop_ns=loop_ns)
         if not is_unit(setpoint):
             return Admission(Verdict.NOT_UNIT, command, loop_ns=loop_ns)
-        return Admission(Verdict.ADMITTED, command, setpoint, hops, loop_ns)
+        return Admission(_ADMITTED, command, setpoint, hops, loop_ns)

@@ -1,5 +1,7 @@
 """How far one kind of motion may go in one step: translation (m) or turning (as quaternions).
 
+Places are four numbers: x y z and a zero, or a quaternion. So one plain line serves both.
+
 Rules
 -----
 1. A step is only ever shortened on its straight way from where the arm stands to the wish. So
@@ -40,6 +42,8 @@ _S = 1e-9
 _STEP_S = STEP_NS_MAX * _S
 
 Place = tuple[float, ...]
+# Looking up a member of an enum costs as much as a whole line.
+_NONE = Rule.NONE
 
 
 class _Mark(NamedTuple):
@@ -103,8 +107,8 @@ class Governor:
         here = self._place
         distance = math.dist(here, wish)
         if distance == 0.0:
-            return 1.0, Rule.NONE
-        allowed, rule, aim = distance, Rule.NONE, wish
+            return 1.0, _NONE
+        allowed, rule, aim = distance, _NONE, wish
         if distance > budget:
             allowed, rule = budget, Rule.SPEED
             aim = _towards(here, wish, allowed / distance)
@@ -175,7 +179,14 @@ class Governor:
         gone = self._path - one.path + math.dist(here, aim) + ahead * (one.path - two.path)
         if gone <= radius:
             return False  # ways bound distances: so slow a motion needs no closer look
-        there = [b + ahead * (b - a) for a, b in zip(two.place, one.place, strict=True)]
+        x, y, z, w = one.place
+        x0, y0, z0, w0 = two.place
+        there = (
+            x + ahead * (x - x0),
+            y + ahead * (y - y0),
+            z + ahead * (z - z0),
+            w + ahead * (w - w0),
+        )
         recent = marks[-_RECENT] if len(marks) > _RECENT else marks[0]
         speed = (self._path - recent.path) / ((now_ns - recent.t_ns) * _S)
         radius += speed * self._gap_ns * _S * (1.0 + ahead)

@@ -14,11 +14,21 @@ from typing import NamedTuple
 from safety.brake import Braking, brake
 from safety.clamp import Rule
 from safety.fence import Fence
-from safety.governor import STEP_NS_MAX, Governor
+from safety.governor import STEP_NS_MAX, Governor, Place
 from safety.limits import Limits
-from safety.rotation import angle_chord, between, continued, rotation_angle, turn_between
+from safety.rotation import (
+    Quaternion,
+    angle_chord,
+    between,
+    continued,
+    rotation_angle,
+    turn_between,
+)
 from safety.state import Cause
 from transport.wire.vector import ORIGIN, STILL, Setpoint, Twist
+
+# Looking up a member of an enum costs as much as a whole line.
+_NONE, _GO_ON = Rule.NONE, Cause.NONE
 
 
 class Step(NamedTuple):
@@ -51,6 +61,7 @@ class Limiter:
 
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
+        self._leap_m = limits.step_m + limits.speed_m_s * STEP_NS_MAX * 1e-9
         self._fence = Fence(limits.corner_m_min, limits.corner_m_max, limits.reach_m)
         self._translation = Governor(limits.speed_m_s, limits.acceleration_m_s2, limits.window_m)
         self._turning = Governor(
@@ -63,8 +74,9 @@ class Limiter:
         self.setpoint = self._wish = pose
         self._at_ns = now_ns
         self._swing = self._limits.jaw_rad_s * STEP_NS_MAX * 1e-9
-        self._translation.stand(pose[:3], now_ns)
-        self._turning.stand(pose[3:7], now_ns)
+        place, turn = _places(pose)
+        self._translation.stand(place, now_ns)
+        self._turning.stand(turn, now_ns)
         self.halt()
 
     @property
@@ -96,13 +108,12 @@ class Limiter:
         limits, old = self._limits, self.setpoint
         now_ns = now_ns if now_ns > self._at_ns else self._at_ns  # a clock that steps back stands
         wish = continued(old, wish)
-        leap_m = limits.step_m + limits.speed_m_s * STEP_NS_MAX * 1e-9
-        leapt = math.dist(wish[:3], self._wish[:3]) > leap_m
+        leapt = math.dist(wish[:3], self._wish[:3]) > self._leap_m
         self._wish = wish
         inside = self._fence.keep(old, wish)
-        rule = Rule.STEP if leapt else Rule.NONE
-        hold = Cause.NONE
-        if inside[:3] != wish[:3]:
+        rule = Rule.STEP if leapt else _NONE
+        hold = _GO_ON
+        if inside is not wish and inside[:3] != wish[:3]:
             rule = Rule.WORKSPACE
             if math.dist(inside[:3], wish[:3]) > limits.beyond_m_max:
                 hold = Cause.FENCE
@@ -122,7 +133,7 @@ class Limiter:
         """Begin to come to rest, at the velocity that the setpoint has had of late."""
         if self._braking is not None:
             return
-        linear = self._translation.velocity(now_ns)
+        linear = self._translation.velocity(now_ns)[:3]
         q = self.setpoint[3:7]
         rate = self._turning.velocity(now_ns)
         before = tuple(a - v * 1e-3 for a, v in zip(q, rate, strict=True))
@@ -148,8 +159,9 @@ class Limiter:
         """Note a setpoint that is applied without a wish."""
         self.setpoint = setpoint
         self._at_ns = now_ns
-        self._translation.move(setpoint[:3], now_ns)
-        self._turning.move(setpoint[3:7], now_ns)
+        place, turn = _places(setpoint)
+        self._translation.move(place, now_ns)
+        self._turning.move(turn, now_ns)
 
     def _ratio(self, degraded: bool, local: bool) -> float:
         """Say which share of its speeds is allowed."""
@@ -163,22 +175,30 @@ class Limiter:
     ) -> tuple[Setpoint, Rule]:
         """Shorten the step to what the governors and the jaw's speed allow."""
         limits = self._limits
-        along, slowed = self._translation.share(wish[:3], ratio, now_ns)
-        turn, twisted = self._turning.share(wish[3:7], ratio, now_ns)
+        place, q = _places(wish)
+        along, slowed = self._translation.share(place, ratio, now_ns)
+        turn, twisted = self._turning.share(q, ratio, now_ns)
         dt_s = min(now_ns - self._at_ns, STEP_NS_MAX) * 1e-9
         jaw_rad_s = limits.jaw_rad_s * ratio
         self._swing = min(jaw_rad_s * STEP_NS_MAX * 1e-9, self._swing + jaw_rad_s * dt_s)
         swing = wish.jaw - old.jaw
         if along == 1.0 and turn == 1.0 and abs(swing) <= self._swing:
             self._swing -= abs(swing)
-            return wish, Rule.NONE
+            return wish, _NONE
         turned = Rule.TURN if twisted is Rule.SPEED else twisted
         rule = max(slowed, turned) or Rule.JAW
         if abs(swing) > self._swing:
             swing = math.copysign(self._swing, swing)
         self._swing -= abs(swing)
         x, y, z = (a + along * (b - a) for a, b in zip(old[:3], wish[:3], strict=True))
-        q = between(old[3:7], wish[3:7], turn) if turn < 1.0 else wish[3:7]
+        if turn < 1.0:
+            q = between(old[3:7], q, turn)
         if along == 1.0:
             x, y, z = wish[:3]
         return Setpoint(x, y, z, *q, old.jaw + swing), rule
+
+
+def _places(pose: Setpoint) -> tuple[Place, Quaternion]:
+    """Take a pose apart for its two governors."""
+    x, y, z, qw, qx, qy, qz, _ = pose
+    return (x, y, z, 0.0), (qw, qx, qy, qz)

@@ -38,9 +38,11 @@ def angle_chord(angle: float) -> float:
 
 def continued(old: Setpoint, new: Setpoint) -> Setpoint:
     """Say `new` with the one of its two quaternions that is nearer to `old`'s."""
-    if old.qw * new.qw + old.qx * new.qx + old.qy * new.qy + old.qz * new.qz >= 0.0:
+    _, _, _, aw, ax, ay, az, _ = old
+    _, _, _, bw, bx, by, bz, _ = new
+    if aw * bw + ax * bx + ay * by + az * bz >= 0.0:
         return new
-    return new._replace(qw=-new.qw, qx=-new.qx, qy=-new.qy, qz=-new.qz)
+    return new._replace(qw=-bw, qx=-bx, qy=-by, qz=-bz)
 
 
 def between(a: Quaternion, b: Quaternion, share: float) -> Quaternion:

@@ -12,7 +12,7 @@ from typing import Protocol
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from safety.grant import SessionKeys, derive, public_point
-from safety.seal import is_sealed
+from safety.seal import Tags
 
 #: Everybody's: what it derives seals nothing.
 _NO_KEY = ec.derive_private_key(1, ec.SECP256R1())
@@ -50,6 +50,7 @@ class Secret:
         self._key = key
         self.point = public_point(key)
         self.held = True
+        self._tags_key, self._tags = b"", Tags(b"")
 
     def open(self, grant: bytes, console_key: bytes) -> SessionKeys:
         """Derive the keys of a grant's session."""
@@ -57,8 +58,10 @@ class Secret:
 
     def holds(self, data: bytes, key: bytes) -> bool:
         """Check a tag."""
-        self.held = is_sealed(data, key)
-        return self.held
+        if key is not self._tags_key:  # another session's
+            self._tags_key, self._tags = key, Tags(key)
+        self.held = held = self._tags.hold(data)
+        return held
 
 
 class Recalled:

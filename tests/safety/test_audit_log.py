@@ -232,6 +232,15 @@ def test_no_audit_is_said_with_what_to_do(place):
         verify(place.folder, place.second, signers_of)
 
 
+def test_a_file_that_cannot_be_read_is_named(place):
+    place.log().append([entry(1)])
+    place.file(2).mkdir()
+    with pytest.raises(AuditError, match=r"audit-000002.jsonl: Is a directory"):
+        list(read(place.folder))
+    with pytest.raises(AuditError, match=r"audit-000002.jsonl: Is a directory"):
+        place.fault()
+
+
 def test_lines_that_are_no_records_are_not_read_over(place):
     place.folder.mkdir()
     place.file().write_bytes(b"{}\n")
@@ -279,6 +288,16 @@ def test_what_is_put_is_recorded_in_its_order(place):
     scribe.close()
     assert place.acts() == ["request", "grant", "release"]
     assert scribe.trouble == ""
+
+
+def test_a_scribe_tells_whether_the_second_place_took_the_head(place):
+    scribe = Scribe(place.log(), "session", lambda: 5)
+    assert scribe.head_is_kept
+    shutil.rmtree(place.second)
+    scribe.put("grant", "console", "robot")
+    until(lambda: not scribe.head_is_kept)
+    scribe.close()
+    assert place.acts() == ["grant"], "the record itself is there"
 
 
 def test_a_full_disk_is_a_trouble_until_there_is_room_and_nothing_is_lost():

@@ -10,24 +10,33 @@ FREE = 1e6  # a limit that nothing here comes near
 FAR = 1000.0
 
 
+def on(way):
+    """Where so much of the way is gone: along all four numbers alike, so that each one counts."""
+    return (way / 2.0,) * 4
+
+
+def along(governor):
+    return 2.0 * governor._place[0]
+
+
 def standing(speed=FREE, acceleration=FREE, window=FREE, at=0.0):
     governor = Governor(speed, acceleration, window)
-    governor.stand((at,), 0)
+    governor.stand(on(at), 0)
     return governor
 
 
 def ask(governor, wish, now_ns, ratio=1.0):
     """Ask for a place and go as far as is allowed; give where that is, and the rule."""
-    (here,) = governor._place
-    share, rule = governor.share((wish,), ratio, now_ns)
+    here = along(governor)
+    share, rule = governor.share(on(wish), ratio, now_ns)
     there = wish if share == 1.0 else here + share * (wish - here)
-    governor.move((there,), now_ns)
+    governor.move(on(there), now_ns)
     return there, rule
 
 
 def lead(governor, speed, from_ms, to_ms, delay_ms=0):
     """Lead it evenly from where it is, each millisecond; what is asked may be late."""
-    (begun,) = governor._place
+    begun = along(governor)
     rules = {
         ask(governor, begun + speed * 1e-3 * (ms - from_ms), (ms + delay_ms) * MS)[1]
         for ms in range(from_ms + 1, to_ms + 1)
@@ -49,10 +58,10 @@ def test_speed_is_an_allowance_that_begins_full_is_used_up_and_grows_with_time()
 
 def test_what_keeps_the_limits_and_standing_still_are_told_of_no_rule():
     governor = standing(speed=0.5)
-    assert governor.share((0.001,), 1.0, MS) == (1.0, Rule.NONE)
-    assert governor.share((0.0,), 1.0, MS) == (1.0, Rule.NONE)
+    assert governor.share(on(0.001), 1.0, MS) == (1.0, Rule.NONE)
+    assert governor.share(on(0.0), 1.0, MS) == (1.0, Rule.NONE)
     all_of_it = 0.5 * (STEP_NS_MAX * 1e-9)
-    assert standing(speed=0.5).share((all_of_it,), 1.0, MS) == (1.0, Rule.NONE)
+    assert standing(speed=0.5).share(on(all_of_it), 1.0, MS) == (1.0, Rule.NONE)
 
 
 def test_while_it_stands_the_allowance_grows_again():
@@ -84,7 +93,7 @@ def test_from_rest_a_step_is_what_the_acceleration_gives_in_the_time_that_is_ave
             lead(governor, 0.02, 0, 100)
             now_ms = 160
             governor.rest(now_ms * MS)
-        (here,) = governor._place
+        here = along(governor)
         assert ask(governor, here + step, (now_ms + 1) * MS)[1] is rule
 
 
@@ -133,7 +142,7 @@ def at_speed(speed, acceleration=2.0):
 @pytest.mark.parametrize("stood_ms", [0, 10])
 def test_a_hand_that_turns_back_at_speed_begins_anew_from_rest(stood_ms):
     governor, now_ms = at_speed(0.4)
-    (here,) = governor._place
+    here = along(governor)
     for ms in range(1, stood_ms + 1):
         ask(governor, here, (now_ms + ms) * MS)
     there, rule = ask(governor, here - 0.001, (now_ms + stood_ms + 1) * MS)
@@ -147,7 +156,7 @@ def test_at_speed_a_step_may_lie_ahead_by_a_t2_and_by_what_a_period_makes_of_the
 ):
     """Here a t^2 is 0.2 mm; and a millisecond of 0.3 m/s, twice, 0.6 mm: velocities are two."""
     governor, now_ms = at_speed(0.3)
-    (here,) = governor._place
+    here = along(governor)
     assert ask(governor, here + 0.0003 + ahead_m, (now_ms + 1) * MS)[1] is rule
 
 
@@ -163,7 +172,7 @@ def test_who_was_fast_40_ms_ago_is_not_fast_now(slow_ms, ahead_m, rule):
     """The eighth mark back is the first after 36 ms, or the last of the fast ones."""
     governor, now_ms = at_speed(0.4)
     lead(governor, 0.02, now_ms, now_ms + slow_ms)
-    (here,) = governor._place
+    here = along(governor)
     assert ask(governor, here + ahead_m, (now_ms + slow_ms + 1) * MS)[1] is rule
 
 
@@ -171,7 +180,7 @@ def test_who_has_just_begun_is_as_fast_as_over_all_that_is_remembered():
     """Over the 20 ms of standing too: or the first steps would excuse a leap."""
     governor = standing(acceleration=2.0)
     lead(governor, 0.05, 0, 5)
-    (here,) = governor._place
+    here = along(governor)
     assert ask(governor, here + 0.0002, 6 * MS)[1] is Rule.ACCELERATION
 
 
@@ -184,7 +193,7 @@ def test_a_ramp_that_has_come_to_the_speed_is_told_as_the_speed():
 
 def test_the_hand_stops_the_arm_as_hard_as_it_likes():
     governor, now_ms = at_speed(0.4)
-    (here,) = governor._place
+    here = along(governor)
     for ms in range(now_ms + 1, now_ms + 40):
         assert ask(governor, here, ms * MS) == (here, Rule.NONE)
 
@@ -201,7 +210,7 @@ def test_what_an_uneven_stream_makes_of_an_even_motion_is_no_acceleration_for_a_
     """Its commands came 4 ms late, evenly; now one comes in time."""
     governor, now_ms = at_speed(0.3)
     lead(governor, 0.3, now_ms, now_ms + even_ms, delay_ms=4)
-    (here,) = governor._place
+    here = along(governor)
     assert ask(governor, here + 0.3 * 0.005, (now_ms + even_ms + 5) * MS)[1] is rule
 
 
@@ -211,16 +220,16 @@ def test_what_an_uneven_stream_makes_of_an_even_motion_is_no_acceleration_for_a_
 def test_the_velocity_is_that_of_the_last_10_ms_and_none_after_10_ms_without_a_step():
     governor = standing()
     lead(governor, 0.2, 0, 100)
-    assert governor.velocity(100 * MS) == pytest.approx((0.2,))
-    assert 0.0 < governor.velocity(105 * MS)[0] < 0.2
+    assert governor.velocity(100 * MS) == pytest.approx(on(0.2))
+    assert 0.0 < governor.velocity(105 * MS)[0] < 0.1
     assert governor.velocity(110 * MS - 1)[0] > 0.0
-    assert governor.velocity(110 * MS) == (0.0,)
+    assert governor.velocity(110 * MS) == on(0.0)
 
 
 def test_of_a_step_a_while_ago_the_velocity_is_that_since_the_newest_mark():
     governor = standing()
     lead(governor, 0.2, 0, 104)
-    assert governor.velocity(112 * MS) == pytest.approx((0.2 * 3 / 11,)), "since 101 ms"
+    assert governor.velocity(112 * MS) == pytest.approx(on(0.2 * 3 / 11)), "since 101 ms"
 
 
 def test_steps_5_ms_apart_are_all_remembered():
@@ -230,7 +239,7 @@ def test_steps_5_ms_apart_are_all_remembered():
         ask(governor, there, 5 * n * MS)
         if n > 2:
             velocity = (0.001 * n + 0.001 * (n - 1)) / 0.010
-            assert governor.velocity(5 * n * MS) == pytest.approx((velocity,))
+            assert governor.velocity(5 * n * MS) == pytest.approx(on(velocity))
 
 
 def test_the_past_has_a_size():
@@ -244,14 +253,14 @@ def test_a_rest_of_5_ms_is_no_standstill():
     governor = standing()
     lead(governor, 0.2, 0, 100)
     governor.rest(105 * MS)
-    assert governor.velocity(105 * MS)[0] > 0.1
+    assert governor.velocity(105 * MS)[0] > 0.05
 
 
 def test_a_rest_of_10_ms_is_one_from_the_last_step_on():
     governor = standing()
     lead(governor, 0.2, 0, 103)
     governor.rest(113 * MS)
-    assert governor.velocity(113 * MS) == (0.0,)
+    assert governor.velocity(113 * MS) == on(0.0)
 
 
 # The window --------------------------------------------------------------------------------------

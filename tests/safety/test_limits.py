@@ -353,6 +353,15 @@ def test_a_little_beyond_the_fence_is_at_the_fence():
     assert steps[-1].hold is Cause.NONE
 
 
+def test_who_was_put_beyond_the_fence_comes_back_freely():
+    outside = ORIGIN._replace(x=0.27, z=-0.1)
+    arm = limiter(pose=outside)
+    steps = follow(arm, [outside._replace(x=0.27 - 5e-6 * n * n) for n in range(1, 12)])
+    assert {step.rule for step in steps} == {Rule.NONE}
+    assert not is_within(steps[-1].setpoint), "it is on its way"
+    assert steps[-1].setpoint.x == 0.27 - 5e-6 * 11 * 11
+
+
 def test_far_beyond_the_fence_is_a_hold_at_the_fence():
     arm = limiter()
     edge = LIMITS.corner_m_max[2]

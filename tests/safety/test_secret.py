@@ -29,6 +29,14 @@ def test_with_the_key_a_session_is_opened_for_the_console_alone():
     assert not secret.held
 
 
+def test_each_session_has_tags_of_its_own():
+    secret = Secret(KEY)
+    one, two = (secret.open(grant, public_point(CONSOLE)).to_robot for grant in (GRANT, b"other"))
+    for key, other in ((one, two), (two, one), (one, two)):
+        assert secret.holds(sealed(key), key)
+        assert not secret.holds(sealed(other), key)
+
+
 def test_without_it_what_was_said_is_said_again_and_no_key_comes_out():
     secret, recalled = Secret(KEY), Recalled(public_point(KEY))
     keys = recalled.open(GRANT, public_point(CONSOLE))
