@@ -115,13 +115,17 @@ class Life:
         self.fenced = False
 
     def age(self, beats: int, since_ns: int) -> bool:
-        """Note what a look found; tell whether the process is hung."""
+        """Note what a look found; tell whether the process is hung.
+
+        A beat that is new to this look was somewhere between it and the look before: it is half
+        that old already.
+        """
         if beats == self.beats:
             self.age_ns += since_ns
             if self.age_ns <= self.hang.most_ns:
                 return False
         else:
-            self.beats, self.age_ns = beats, 0
+            self.beats, self.age_ns = beats, since_ns // 2
             if not self.suspected:
                 return False
         is_old = self.hang.status(self.age_ns, arrived=False) is not Status.OK

@@ -169,6 +169,19 @@ def test_who_hangs_is_ended_within_its_bound_and_two_looks(phase_ms):
     assert 20 * MS < fault.age_ns <= 21 * MS
 
 
+@pytest.mark.parametrize("phase_us", range(0, 500, 50))
+def test_from_the_last_beat_to_its_end_it_is_the_bound_and_at_most_two_looks(phase_us):
+    room = Room()
+    room.run(100)
+    relay = room.living[RELAY]
+    relay.next_ns += phase_us * 1000  # where between two looks its beats fall
+    room.run(50)
+    relay.stop()
+    beat_ns = relay.next_ns - PERIOD_NS
+    room.run(40)
+    assert 20 * MS < room.fenced_ns[0] - beat_ns <= 20 * MS + 2 * LOOK_NS
+
+
 def test_the_end_is_ordered_once_and_the_death_that_follows_is_no_news():
     room = Room()
     room.living[RELAY].stop()
