@@ -125,6 +125,7 @@ class Engine:
         self.ingest = Ingest(beds, _targets(self._sensors))
         self.plain = Numerics(patients)
         self._groups = _groups(self._sensors)
+        self._places = [_place(sensor, self._groups) for sensor in self._sensors]
         self._events = [Events(max(EVENTS_LEAST, EVENTS_EACH * patients)) for _ in self._sensors]
         self.found: list[Found] = []
         self._patients = {bed: patient for patient, bed in enumerate(beds)}
@@ -171,26 +172,26 @@ class Engine:
         for patient in self.ingest.settle():
             for sensor in self._sensors:
                 sensor.reset(patient)
-        x: dict[Signal, NDArray[np.float32]] = {}
+        filled = []
         for group in self._groups:
             out = group.buffers[_samples(group.rate_hz, self.ticks)]
             self.ingest.fill(group.signals[0], group.rate_hz, now_ns, out)
-            x |= {signal: out[:, k] for k, signal in enumerate(group.signals)}
+            filled.append(out)
         self.ticks += 1
         self.found = [
-            self._step(sensor, events, x)
-            for sensor, events in zip(self._sensors, self._events, strict=True)
+            self._step(sensor, events, filled[group][:, columns])
+            for sensor, events, (group, columns) in zip(
+                self._sensors, self._events, self._places, strict=True
+            )
         ]
         self._lay_out(now_ns)
 
-    def _step(self, sensor: Sensor, events: Events, x: dict[Signal, NDArray[np.float32]]) -> Found:
+    def _step(self, sensor: Sensor, events: Events, x: NDArray[np.float32]) -> Found:
         events.tally[0] = 0
         if isinstance(sensor, Resp):
             sensor.heart_bpm[:] = self.numerics.values[:, Metric.HR]
-        parts = [x[signal] for signal in sensor.SIGNALS]
-        sensor.step(
-            np.ascontiguousarray(parts[0]) if len(parts) == 1 else np.stack(parts, axis=1), events
-        )
+        # Who takes a whole group takes it in place; others get a copy, for kernels want no gaps.
+        sensor.step(np.ascontiguousarray(x), events)
         return Found(sensor, events, int(self.ticks * sensor.RATE_HZ * TICK_NS / 1e9))
 
     def _lay_out(self, now_ns: int) -> None:
@@ -316,6 +317,16 @@ def _groups(sensors: Sequence[Sensor]) -> list[_Group]:
         buffers = {n: np.empty((patients, len(run), n), np.float32) for n in lengths}
         groups.append(_Group(tuple(run), rate_hz, buffers))
     return groups
+
+
+def _place(sensor: Sensor, groups: Sequence[_Group]) -> tuple[int, slice | int]:
+    """Say in which group a sensor's signals are, and which of its columns they are."""
+    first, each = sensor.SIGNALS[0], len(sensor.SIGNALS)
+    for number, group in enumerate(groups):
+        if first in group.signals:
+            column = group.signals.index(first)
+            return number, slice(column, column + each) if each > 1 else column
+    raise AssertionError("a sensor's signals are among those that are wanted")
 
 
 def _samples(rate_hz: float, tick: int) -> int:

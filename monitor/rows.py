@@ -79,7 +79,9 @@ EMPTY: Final = np.float32(np.inf)
 #: One row; numbers of samples count from the device's start.
 ROW: Final = np.dtype(
     [
-        ("device", np.int64),  # 0: nobody
+        ("device", np.int64),  # 0: nobody; this and the next two are read for every number
+        ("heard_ns", np.int64),  # last message that was taken
+        ("delay_ns", np.int64),  # age of the newest sample that was played
         ("incarnation", np.int64),
         ("retired", np.int64),  # the device's incarnation before, -1: none
         ("rate_mhz", np.int64),
@@ -101,10 +103,8 @@ ROW: Final = np.dtype(
         ("first_ns", np.int64),  # first transit of the proof
         ("proof_ns", np.int64),  # when the proof began
         ("proven", np.int64),
-        ("heard_ns", np.int64),  # last message that was taken
         ("refused_ns", np.int64),  # first of an unbroken row of refusals, 0: none
         ("slip_ns", np.int64),
-        ("delay_ns", np.int64),  # age of the newest sample that was played
         ("drift_ppm", np.float64),  # of the device's clock against ours, slow
     ],
     align=True,

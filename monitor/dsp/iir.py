@@ -42,6 +42,18 @@ def highpass(hz: float, rate_hz: float, q: float = BUTTERWORTH) -> Section:
     return Section(gain, -2.0 * gain, gain, a1, a2)
 
 
+def notched(hz: float, zero_hz: float, rate_hz: float, q: float) -> Section:
+    """Design a high-pass with a zero below: gain 1 far above, 0 at `zero_hz`, where noise ends.
+
+    It is steep where a Butterworth section is not, and pays at rest: its gain there is the square
+    of `zero_hz / hz` (prewarped), so something that blocks a constant goes before it.
+    """
+    assert 0.0 < zero_hz < hz
+    _, a0, a1, a2 = _poles(hz, rate_hz, q)
+    z = math.tan(math.pi * zero_hz / rate_hz) ** 2
+    return Section((1.0 + z) / a0, 2.0 * (z - 1.0) / a0, (1.0 + z) / a0, a1, a2)
+
+
 def _poles(hz: float, rate_hz: float, q: float) -> tuple[float, float, float, float]:
     assert 0.0 < hz < rate_hz / 2.0
     w = math.tan(math.pi * hz / rate_hz)

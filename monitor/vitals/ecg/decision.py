@@ -8,13 +8,15 @@
 Rules
 -----
 1. How high is enough depends on the shape: less for one that is known, more for a strange one, the
-   more the likeness of this patient's beats has been, and the earlier it comes (`Rules`).
+   more the likeness of this patient's beats has been, and the earlier it comes (`Rules`). In noise
+   no shape is what it was: there a peak must be higher, known or strange (`crest.clearness`).
 2. A strange shape that repeats is learnt although it was refused: the third of a tachycardia's
    beats is known. Noise does not repeat.
 3. A pause is searched once it is longer than `search` usual intervals: the best refused peak
    becomes a beat at half the threshold. Such a beat is late, and teaches no lead anything.
 4. After four seconds without a beat levels are let go to the largest that was seen since, again and
-   again: an amplitude that fell for good is found, and the floor (`level`) keeps noise out.
+   again: an amplitude that fell for good is found, and the floor (`level`) keeps noise out. Beats
+   that needed a search are none in this, unless in noise.
 """
 
 from __future__ import annotations
@@ -27,6 +29,7 @@ from numpy.typing import NDArray
 
 from monitor.vitals.ecg import pacer
 from monitor.vitals.ecg.fusion import (
+    are_clear,
     best_lead,
     is_t_wave,
     is_visible,
@@ -35,7 +38,7 @@ from monitor.vitals.ecg.fusion import (
     weigh_again,
 )
 from monitor.vitals.ecg.learning import learn_from, note, outdo, release_all, relevel
-from monitor.vitals.ecg.level import median
+from monitor.vitals.ecg.median import median
 from monitor.vitals.ecg.morphology import find_r, knows, likeness, meet, width
 from monitor.vitals.ecg.rules import RATE_HZ, Rules
 from monitor.vitals.ecg.state import BANDS, BEATS, HISTORY
@@ -71,7 +74,7 @@ def look(patient: Any, at: int, f: float, rules: Rules) -> bool:
     return (
         _is_peak(patient, at, rules)
         or _is_pause(patient, at, rules)
-        or at - max(patient["beat_at"], patient["released_at"]) >= _RELEASE
+        or at - max(patient["taught_at"], patient["released_at"]) >= _RELEASE
     )
 
 
@@ -92,12 +95,17 @@ def decide(
         patient["falling"] = True
         patient["peak"], patient["peak_at"] = f, at
     if _is_pause(patient, at, rules):
-        half = rules.search_threshold * _threshold(patient, rules)
+        clear = are_clear(leads, rules.peaked)
+        part = rules.search_threshold + rules.search_noisy * (1.0 - clear)
+        half = part * _threshold(patient, clear, rules)
         if patient["spare"] > half or patient["spare_wide"] > 1.0:
             _find(patient, leads, who, at, rules, rows, tally)
         patient["spare"] = patient["spare_wide"] = 0.0
-    if at - max(patient["beat_at"], patient["released_at"]) >= _RELEASE:
-        release_all(patient, leads, at, rules)
+    if at - max(patient["taught_at"], patient["released_at"]) >= _RELEASE:
+        is_clear = are_clear(leads, rules.peaked) > rules.clear
+        if is_clear or at - patient["beat_at"] >= _RELEASE:
+            release_all(patient, leads, rules)
+        patient["released_at"] = at
 
 
 @jit
@@ -127,7 +135,8 @@ def _begin(patient: Any, at: int) -> None:
     relevel(patient)
     patient["rr"][:] = RATE_HZ
     patient["usual"] = RATE_HZ
-    patient["beat_at"] = patient["r_at"] = patient["released_at"] = at
+    patient["beat_at"] = patient["r_at"] = at
+    patient["taught_at"] = patient["released_at"] = at
     patient["rate"] = math.nan
     patient["counted"] = patient["slow"] = 0
     patient["blind"] = True
@@ -136,9 +145,11 @@ def _begin(patient: Any, at: int) -> None:
 
 
 @jit
-def _threshold(patient: Any, rules: Rules) -> float:
+def _threshold(patient: Any, clear: float, rules: Rules) -> float:
+    """Give the height that a peak needs, higher the less clear leads are."""
     noise = patient["noise"]
-    return float(noise + rules.threshold * (patient["level"] - noise))
+    part = rules.threshold + rules.noisy * (1.0 - clear)
+    return float(noise + part * (patient["level"] - noise))
 
 
 @jit
@@ -159,14 +170,16 @@ def _judge(
     peak = weigh_again(leads, at, peak_at, patient["peak"], rules)
     like = resemble(leads, peak_at)
     low = low_band(leads, at, peak_at, rules.threshold)
-    is_beat = peak > _needed(patient, like, since, rules) or (like > rules.alike and low > 1.0)
+    clear = are_clear(leads, rules.peaked)
+    is_known = like > rules.alike and low > 1.0 and clear > rules.clear
+    is_beat = peak > _needed(patient, like, clear, since, rules) or is_known
     can_count = is_visible(leads, at, peak_at)
     until = _t_wave_until(patient, rules)
     if is_beat and can_count and not is_t_wave(leads, at, peak_at, since, until, rules):
         _accept(patient, leads, who, at, peak, like, rules, rows, tally)
         return
     is_late = since > patient["usual"]
-    if can_count and (peak > _threshold(patient, rules) or (is_late and low > 1.0)):
+    if can_count and (peak > _threshold(patient, clear, rules) or (is_late and low > 1.0)):
         for i in range(leads.shape[0]):
             if leads[i]["heard"]:
                 meet(leads[i], at, peak_at, rules.alike)
@@ -187,14 +200,14 @@ def _t_wave_until(patient: Any, rules: Rules) -> int:
 
 
 @jit
-def _needed(patient: Any, like: float, since: int, rules: Rules) -> float:
+def _needed(patient: Any, like: float, clear: float, since: int, rules: Rules) -> float:
     """Give the height that a peak of this likeness needs, so long after the last beat."""
-    needed = _threshold(patient, rules)
+    needed = _threshold(patient, clear, rules)
     if like > rules.alike:
-        return needed * rules.known
+        return needed * (1.0 - clear * (1.0 - rules.known))
     if like > -1.0:
         early = max(0.0, 0.9 - since / patient["usual"])
-        strange = min(1.0, (rules.alike - like) / rules.alike) * patient["typical"]
+        strange = clear * min(1.0, (rules.alike - like) / rules.alike) * patient["typical"]
         needed *= 1.0 + (rules.strange - 1.0) * strange * (1.0 + rules.early * early)
     return min(needed, rules.ceiling * float(patient["level"]))
 
@@ -224,6 +237,7 @@ def _accept(
         if leads[i]["heard"]:
             learn_from(leads[i], at, peak_at, rules)
             believed = max(believed, leads[i]["agreement"])
+    patient["taught_at"] = peak_at
     patient["typical"] += _SHARE * (max(0.0, like) - patient["typical"])
     r_at -= pacer.DELAY
     append(rows, tally, who, _QRS, r_at, at, interval, wide / RATE_HZ, height, believed, label)

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from monitor.vitals.ecg.crest import clearness
 from monitor.vitals.ecg.level import distrust, peak_of, pitch_of, trust
 from monitor.vitals.ecg.morphology import find_r, height_of, knows, resemblance, steepest
 from monitor.vitals.ecg.rules import Rules
@@ -73,6 +74,18 @@ def resemble(leads: Any, peak_at: int) -> float:
             total += trust(lead) * resemblance(lead, find_r(lead, peak_at))
             weights += trust(lead)
     return total / weights if weights > 0.0 else -1.0
+
+
+@jit
+def are_clear(leads: Any, peaked: float) -> float:
+    """Give how far what leads show can be the heart's, from nearly 0 (noise) to 1."""
+    total = weights = 0.0
+    for i in range(leads.shape[0]):
+        lead = leads[i]
+        if lead["heard"]:
+            total += trust(lead) * clearness(lead, peaked)
+            weights += trust(lead)
+    return total / weights if weights > 0.0 else 1.0
 
 
 @jit

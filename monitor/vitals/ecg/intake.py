@@ -138,6 +138,9 @@ def _forget(lead: Any) -> None:
     lead["slope"] = lead["pitch"] = lead["agreement"] = 0.0
     lead["learnt"][:] = 0.0
     lead["quiet"][:] = 0.0
+    lead["window_n"] = lead["windows"] = 0
+    lead["swing"] = 1.0
+    lead["window_sum"][:] = lead["window_top"][:] = lead["fullness"][:] = 0.0
     lead["shape"][:] = 0.0
     lead["seen"][:] = 0
     lead["breadth"][:] = 0.0

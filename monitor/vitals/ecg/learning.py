@@ -7,6 +7,8 @@ Rules
 2. What is much larger than a beat, and right behind it, was the beat: it is learnt from in its
    place. So P waves that were counted, while levels were low, do not keep levels low.
 3. When nothing comes for long, levels begin anew from the largest that was seen meanwhile.
+4. So does a band that shows beats elsewhere (`crest`): those that were found in it were noise. Not
+   the low band: what is higher there between beats may be their T waves.
 """
 
 from __future__ import annotations
@@ -15,7 +17,8 @@ import math
 from typing import Any, Final
 
 from monitor.vitals.ecg.fusion import best_lead
-from monitor.vitals.ecg.level import median, peak_of, pitch_of, release, settle
+from monitor.vitals.ecg.level import peak_of, pitch_of, release, restart, settle
+from monitor.vitals.ecg.median import median
 from monitor.vitals.ecg.morphology import find_r, meet, steepest
 from monitor.vitals.ecg.quality import agree
 from monitor.vitals.ecg.rate import count
@@ -25,6 +28,9 @@ from transport.kernel.jit import jit
 
 #: Levels, of the fused signal, before the first beat.
 _NOISE: Final = 0.2
+#: A band whose beats are elsewhere: how high its noise is, of its level, and how full it may be.
+_MISSING: Final = 0.9
+_PEAKED: Final = 0.42
 _RR_MAX: Final = 3 * RATE_HZ  # a longer interval says nothing of the usual one
 
 
@@ -64,9 +70,18 @@ def learn_from(lead: Any, at: int, peak_at: int, rules: Rules) -> None:
         lead["noises"][band, slot] = lead["quiet"][band]
         lead["quiet"][band] = 0.0
         settle(lead, band, rules.weight_power)
+        if is_misled(lead, band):
+            restart(lead, band, median(lead["tops"][band], BEATS), rules.weight_power)
     meet(lead, at, peak_at, rules.alike)
     lead["slope"] = steepest(lead, at, peak_at)
     lead["pitch"] = max(1e-6, pitch_of(lead, at, peak_at))
+
+
+@jit
+def is_misled(lead: Any, band: int) -> bool:
+    """Tell whether a band has beats, but not those that were found."""
+    is_missing = lead["noise"][band] > _MISSING and lead["windows"] >= BEATS
+    return bool(band != WIDE and is_missing and lead["fullness"][band] < _PEAKED)
 
 
 @jit
@@ -95,14 +110,13 @@ def outdo(patient: Any, leads: Any, at: int, rules: Rules) -> None:
 
 
 @jit
-def release_all(patient: Any, leads: Any, at: int, rules: Rules) -> None:
+def release_all(patient: Any, leads: Any, rules: Rules) -> None:
     """Let all levels go to the largest that was seen since the last beat."""
     for i in range(leads.shape[0]):
         lead = leads[i]
         if lead["heard"]:
             release(lead, rules.weight_power)
     relevel(patient)
-    patient["released_at"] = at
 
 
 @jit

@@ -4,8 +4,9 @@ Rules
 -----
 1. A band's level is the median of its peaks at the last eight beats, its noise the median of its
    largest values between them (Hamilton 2002). It speaks in units of its own level.
-2. Its weight is a power of its separation, 1 - noise / level. A band that shows as much between
-   beats as at beats has none.
+2. Its weight is a power of its separation, 1 - noise / level, and less if it is as full as noise
+   is, whatever the beats were (`crest`). A band that shows as much between beats as at beats has
+   none.
 3. A new lead learns its level from the maxima of three seconds. It changes no weight of others.
 4. A level never falls below what a QRS of 0.15 mV gives: less is not to be counted (AAMI EC13).
 5. A lead is asked while it has a signal (`intake`): samples are valid, and have changed within half
@@ -16,11 +17,13 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from monitor.vitals.ecg.crest import PEAKED, peakedness
+from monitor.vitals.ecg.median import median
 from monitor.vitals.ecg.rules import RATE_HZ
 from monitor.vitals.ecg.state import BANDS, BEATS, ENVELOPE, NARROW, SHARP, WIDE
 from transport.kernel.jit import jit
 
-#: mV, of an envelope; a triangle of 100 ms and 0.15 mV gives 0.011 to 0.025 in the three bands.
+#: mV, of an envelope; a triangle of 100 ms and 0.15 mV gives 0.025, 0.046 and 0.006 in the bands.
 FLOOR_MV: Final = 0.012
 #: A lead of nothing but filters' settling is not learnt from.
 _SETTLING: Final = RATE_HZ // 2
@@ -78,7 +81,8 @@ def settle(lead: Any, band: int, power: float) -> None:
     lead["noise"][band] = noise / max(level, FLOOR_MV)
     lead["weight"][band] = _LEAST  # what lies at the floor decides only where it is alone
     if level > FLOOR_MV:
-        lead["weight"][band] = 1e-4 + max(0.0, 1.0 - noise / level) ** power
+        apart = max(0.0, 1.0 - noise / level) ** power
+        lead["weight"][band] = 1e-4 + apart * peakedness(lead, band, PEAKED)
     lead["trust"][band] = lead["weight"][band]
 
 
@@ -89,7 +93,7 @@ def distrust(lead: Any, power: float) -> None:
     for band in range(BANDS):
         quiet = max(lead["quiet"][band], float(lead["noises"][band, last]))
         noise = max(lead["noise"][band], quiet * lead["gain"][band])
-        trust = 1e-4 + max(0.0, 1.0 - noise) ** power
+        trust = 1e-4 + max(0.0, 1.0 - noise) ** power * peakedness(lead, band, PEAKED)
         lead["trust"][band] = min(lead["weight"][band], trust)
 
 
@@ -129,17 +133,3 @@ def pitch_of(lead: Any, at: int, peak_at: int) -> float:
     """Give what part of a peak's low band its sharp one is: less for what is wide."""
     wide = peak_of(lead, WIDE, at, peak_at)
     return peak_of(lead, SHARP, at, peak_at) / wide if wide > 0.0 else 0.0
-
-
-@jit
-def median(values: Any, n: int) -> float:
-    """Give the (upper) median of the first n values."""
-    best = 0.0
-    for i in range(n):
-        below, equal = 0, 0
-        for j in range(n):
-            below += values[j] < values[i]
-            equal += values[j] == values[i]
-        if below <= n // 2 < below + equal:
-            best = float(values[i])
-    return best

@@ -26,7 +26,7 @@ from transport.kernel.jit import jit
 _BEFORE: Final = 24
 #: R lies so far before a peak of the fused signal.
 _R_FROM: Final = 54
-_R_TO: Final = 9
+_R_TO: Final = 5
 #: So much larger is a deflection that is R instead of one before it.
 _FAR: Final = 1.3
 #: A shape is known from so many beats on; it is forgotten after as many others at most.

@@ -35,9 +35,9 @@ class Rules(NamedTuple):
     #: Its slope, of the last beats'; Pan & Tompkins: one half.
     t_slope: float = 0.5
     #: Until here it may also be one by its pitch: so much of the last beat's. Pan & Tompkins: 360
-    #: ms; measured: 0.40 to 0.46 at 180 ms beside 100 ms.
+    #: ms; measured: 0.65 at 180 ms beside 100 ms.
     t_soon: int = 90
-    t_pitch: float = 0.6
+    t_pitch: float = 0.72
     #: A pause longer than so many R-R intervals is searched; Hamilton: 1.5.
     search: float = 1.5
     #: What is found there needs so much of the threshold; Pan & Tompkins: one half.
@@ -55,6 +55,14 @@ class Rules(NamedTuple):
     early: float = 1.0
     #: But nothing needs more than so many beats' height.
     ceiling: float = 1.2
+    #: So much more of either where there is nothing but noise (`crest`): of `threshold`, a beat's
+    #: height that is 0.9; tuned on drawn noise, seeds 100 and 101, and on the recordings together.
+    noisy: float = 0.5
+    search_noisy: float = 0.1
+    #: So full may the low band be to be clear, its mean of its maximum; beats: 0.3, noise: 0.52.
+    peaked: float = 0.38
+    #: So clear must be what looks like a beat, to be one by its low band alone.
+    clear: float = 0.3
     #: A beat is early below so many R-R intervals; wide from 120 ms on, of which `width`, from
     #: slope to slope, measures 80.
     premature: float = 0.85

@@ -24,6 +24,8 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from monitor.vitals.ecg.band import SHARP_MEAN
+from monitor.vitals.ecg.crest import follow
 from monitor.vitals.ecg.decision import decide, look
 from monitor.vitals.ecg.fusion import fuse
 from monitor.vitals.ecg.intake import heed, take
@@ -177,6 +179,8 @@ def _fetch(leads: NDArray[Any], at: int) -> None:
         lead = i * _LEAD
         prefetch(leads, lead + _HOT, _HOT_SIZE)
         prefetch(leads, lead + _RECTIFIED + _ROW * (at & (MEAN - 1)), _ROW * BLOCK)
+        gone = (at - SHARP_MEAN) & (MEAN - 1)
+        prefetch(leads, lead + _RECTIFIED + _ROW * gone, _ROW * BLOCK)
         prefetch(leads, lead + _ENVELOPE + _ROW * (at & (ENVELOPE - 1)), _ROW * BLOCK)
         old = (at - OLD) & (ENVELOPE - 1)
         prefetch(leads, lead + _ENVELOPE + _ROW * old, _ROW * BLOCK)
@@ -239,6 +243,7 @@ def _listen(leads: Any, work: Any, first: int, last: int, at: int, beat_at: int)
     for i in range(leads.shape[0]):
         if work["sign"][i, last] >= DOUBTED:
             listen(leads[i], at + first, at + last, beat_at)
+            follow(leads[i], at + first, at + last)
 
 
 @jit

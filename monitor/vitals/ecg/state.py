@@ -55,6 +55,9 @@ LEAD: Final = np.dtype(
         ("quiet", np.float64, (BANDS,)),  # mV, the largest since the last beat
         ("weight", np.float64, (BANDS,)),  # by the noise of the last eight beats
         ("trust", np.float64, (BANDS,)),  # by that of the last one as well
+        ("window_n", np.int64),  # samples of the present window; see `crest`
+        ("window_sum", np.float64, (BANDS,)),
+        ("window_top", np.float64, (BANDS,)),
         ("raw", np.float64, (RAW,)),
         ("smooth", np.float64, (SMOOTH,)),
         ("rectified", np.float32, (MEAN, BANDS)),
@@ -63,6 +66,11 @@ LEAD: Final = np.dtype(
         ("learnt", np.float32, (BANDS, 3)),  # maxima of the seconds of learning
         ("beats", np.float32, (BANDS, BEATS)),
         ("noises", np.float32, (BANDS, BEATS)),
+        ("windows", np.int64),
+        ("fullness", np.float64, (BANDS,)),  # mean of an envelope, of its maximum
+        ("swing", np.float64),  # of the low band's maxima, from window to window
+        ("tops", np.float32, (BANDS, BEATS)),  # maxima of the last windows
+        ("away", np.float32, (BEATS,)),  # how far those of the low band are from their median
         ("shape", np.float32, (SHAPES, POINTS)),
         ("seen", np.int32, (SHAPES,)),  # how often, forgetting
         ("breadth", np.float32, (SHAPES,)),  # of their QRS, samples
@@ -83,6 +91,7 @@ PATIENT: Final = np.dtype(
         ("peak_at", np.int64),
         ("beat_at", np.int64),  # peak of the fused signal at the last beat
         ("r_at", np.int64),
+        ("taught_at", np.int64),  # the last beat that needed no search
         ("before", np.float64),  # interval before that beat, of peaks, samples; 0: none
         ("level", np.float64),
         ("noise", np.float64),

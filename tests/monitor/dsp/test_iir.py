@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from monitor.dsp.iir import BUTTERWORTH, advance, highpass, lowpass
+from monitor.dsp.iir import BUTTERWORTH, advance, highpass, lowpass, notched
 
 RATE_HZ = 250.0
 
@@ -32,6 +32,15 @@ def test_gains(hz):
     assert gain(high, 0) == pytest.approx(0, abs=1e-12)
     assert gain(high, RATE_HZ / 2) == pytest.approx(1)
     assert gain(low, min(2 * hz, 124)) < BUTTERWORTH
+
+
+def test_a_zero_below_the_corner_keeps_one_frequency_out():
+    section = notched(13.5, 9.0, RATE_HZ, 1.0)
+    assert gain(section, 9.0) == pytest.approx(0, abs=1e-12)
+    assert gain(section, RATE_HZ / 2) == pytest.approx(1)
+    assert gain(section, 0) == pytest.approx((9.0 / 13.5) ** 2, rel=0.05)
+    assert gain(section, 8.0) < gain(section, 6.0) < gain(highpass(8.0, RATE_HZ), RATE_HZ / 2)
+    assert gain(section, 11.0) > gain(section, 10.0)
 
 
 def test_what_runs_is_what_was_designed():

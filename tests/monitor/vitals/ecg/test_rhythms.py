@@ -27,7 +27,13 @@ def test_a_steady_rate_is_told_to_one_beat_a_minute(bpm):
 @pytest.mark.parametrize("seed", [0, 11])
 @pytest.mark.parametrize(
     ("name", "bpm"),
-    [("steady-15", 15), ("steady-20", 20), ("steady-240", 240), ("bidirectional-90", 90)],
+    [
+        ("steady-15", 15),
+        ("steady-20", 20),
+        ("steady-240", 240),
+        ("bidirectional-90", 90),
+        ("tall-t", 80),
+    ],
 )
 def test_waves_like_a_persons_give_the_rate_to_one_beat_a_minute(name, bpm, seed):
     patient = make(SCRIPTS[name], seed, leads=("II", "V5"))
