@@ -16,8 +16,9 @@ from safety import watchdogd
 from safety.messages import Ceiling
 from safety.settings import WatchdogdSettings
 from safety.state import State
-from safety.watchdog import GROWTH_BYTES, LATE_NS, RELAXED, Fault, Flow, Watched
+from safety.watchdog import LATE_NS, Fault
 from safety.watchdogd import FIELDS, Tally, Watchdogd
+from safety.watched import GROWTH_BYTES, RELAXED, Flow, Watched
 from transport.io import keys
 from transport.io.curve import Doorman
 from transport.io.dialogue import Listener
