@@ -46,6 +46,7 @@ class Journal:
         self._bytes_max = bytes_max
         self._size = -1  # of what is whole; unknown: write it anew
         self._least = 0
+        self._is_evidence = False
         self.records: dict[str, bytes] = {}
         self.damaged = 0
 
@@ -65,6 +66,7 @@ class Journal:
             found = _record(line)
             if found is None:
                 self.damaged += 1
+                self._is_evidence = True
             else:
                 self.records[found[0]] = found[1]
 
@@ -106,8 +108,9 @@ class Journal:
             _write(descriptor, data)
         finally:
             os.close(descriptor)
-        if self.damaged and self._path.exists():
+        if self._is_evidence and self._path.exists():
             self._path.replace(self._path.with_name(self._path.name + ".damaged"))
+            self._is_evidence = False
         fresh.replace(self._path)
         folder = os.open(self._path.parent, os.O_RDONLY)
         try:
