@@ -14,10 +14,13 @@ import numpy as np
 import zmq
 
 from monitor import ingest
+from monitor.alarms.condition import Evidence
+from monitor.alarms.holding import Teller
+from monitor.alarms.messages import Alive, Limit
 from monitor.bulletin import Bulletin
 from monitor.engine import TICK_NS, Engine, Found, warm
 from monitor.messages import Beat, Metric, Numeric, Reading, Samples, Signal
-from monitor.settings import MonitordSettings, sources, vitals
+from monitor.settings import MonitordSettings, evidence, sources, vitals
 from monitor.vitals import numerics
 from monitor.vitals.seam import Options
 from transport.io import curve
@@ -27,7 +30,7 @@ from transport.io.dialogue import Listener
 from transport.io.keys import Device, Keyring, Role
 from transport.io.process import Runtime, main
 from transport.io.zmq import Port, Tuning, tune
-from transport.wire.codec import MESSAGE_BYTES_MAX, Registry, encode
+from transport.wire.codec import MESSAGE_BYTES_MAX, Message, Registry, encode
 from transport.wire.errors import WireError
 
 DEVICES, LISTENERS = "monitor.devices", "monitor.vitals"
@@ -46,7 +49,11 @@ REFRESH_NS: Final = 50_000_000
 BEATS_MAX: Final = 512
 #: A tick's worth of numbers and beats may wait for a slow subscriber, and some ticks more.
 TUNING: Final = Tuning(hwm=8192)
+#: Everything that holds of the largest ward may wait for the alarms, twice.
+EVIDENCE: Final = Tuning(hwm=1024)
+ALIVE_NS: Final = 500_000_000
 _REGISTRY: Final = Registry((Samples, Reading))
+_LOCAL: Final = Registry((Samples, Reading, Limit))
 _US: Final = 1000
 
 
@@ -66,6 +73,9 @@ class Monitord:
         ]
         self._beat = [f"beat/{bed}".encode() for bed in settings.beds]
         self._said = self._told = 0
+        self._incarnation = now_ns & 0xFFFF_FFFF
+        self._evidence = Evidence.of(len(settings.beds))
+        self._teller = Teller(settings.beds, self._incarnation, now_ns)
         identity = keyring.identity(settings.identity)
         count_handshake = self._handshakes.__getitem__
         runtime.keep(
@@ -103,7 +113,11 @@ class Monitord:
         self._publishers = [
             runtime.keep(Port(runtime.loop, socket, lambda _: None)) for socket in publishers
         ]
+        told = tune(runtime.context.socket(zmq.PUSH), EVIDENCE)
+        told.connect(evidence(runtime.settings.run_dir))
+        self._alarms = runtime.keep(Port(runtime.loop, told, lambda _: None))
         runtime.loop.every(REFRESH_NS, self._keep_house)
+        runtime.loop.every(ALIVE_NS, self._live)
         self._alarm = runtime.loop.alarm(self._tick)
         runtime.keep(self._alarm)
         self._alarm.set(self._engine.next_deadline_ns())
@@ -120,6 +134,7 @@ class Monitord:
         message = self._decode(data)
         if message is None:
             return
+        assert isinstance(message, Samples | Reading)
         if message.device != device.name:
             self._refuse("identity")
         else:
@@ -131,19 +146,21 @@ class Monitord:
             self._refuse("parts")
         elif len(frames[0]) > MESSAGE_BYTES_MAX:
             self._refuse("oversized")
-        elif (message := self._decode(frames[0].bytes)) is not None:
+        elif (message := self._decode(frames[0].bytes, _LOCAL)) is not None:
             self._take(message)
 
-    def _decode(self, data: bytes) -> Samples | Reading | None:
+    def _decode(self, data: bytes, registry: Registry = _REGISTRY) -> Message | None:
         try:
-            message = _REGISTRY.decode(data)
+            return registry.decode(data)
         except WireError:
             self._refuse("wire")
             return None
-        assert isinstance(message, Samples | Reading)
-        return message
 
-    def _take(self, message: Samples | Reading) -> None:
+    def _take(self, message: Message) -> None:
+        if isinstance(message, Limit):
+            self._set(message)
+            return
+        assert isinstance(message, Samples | Reading)
         self._received()
         self._engine.receive(message, self._clock.now_ns())
 
@@ -163,8 +180,21 @@ class Monitord:
             for found in engine.found:
                 self._say_beats(found)
             self._say_numbers(tick_ns)
+            self._say_evidence(tick_ns)
             self._took.record(self._clock.now_ns() - begin_ns)
         self._alarm.set(engine.next_deadline_ns())
+
+    def _say_evidence(self, now_ns: int) -> None:
+        """Tell the alarms what holds."""
+        for part in self._teller.tell(self._evidence, now_ns):
+            self._alarms.send(encode(part))
+
+    def _set(self, limit: Limit) -> None:
+        """Judge by what somebody has set."""
+
+    def _live(self) -> None:
+        said = self._said + self._told
+        self._publish(b"alive/vitals", encode(Alive(71, "vitals", self._incarnation, said, 0, "")))
 
     def _say_numbers(self, now_ns: int) -> None:
         numbers = self._engine.numerics

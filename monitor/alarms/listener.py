@@ -151,9 +151,7 @@ class Listener:
             lambda known: view._replace(alerts=known.alerts),
         )
 
-    def _follow(
-        self, bed: str, incarnation: int, seq: int, change: Callable[[View], View]
-    ) -> bool:
+    def _follow(self, bed: str, incarnation: int, seq: int, change: Callable[[View], View]) -> bool:
         """Change a bed if this is what comes next; ask for everything if something is missing."""
         if incarnation != self._incarnation:
             self._miss(incarnation)
@@ -173,9 +171,9 @@ class Listener:
     def _lives(self, message: Alive, now_ns: int) -> None:
         self.alive = message
         self._alive_ns = now_ns
-        if message.incarnation != self._incarnation:
-            self._miss(message.incarnation)
-        elif self.is_whole and sum(view.seq for view in self.beds.values()) < message.total:
+        known = sum(view.seq for view in self.beds.values())
+        is_behind = self.is_whole and known < message.total
+        if message.incarnation != self._incarnation or is_behind:
             self._miss(message.incarnation)
 
     def _miss(self, incarnation: int) -> None:

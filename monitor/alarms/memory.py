@@ -7,6 +7,7 @@ a pause is never longer than it may be.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Final
 
 import msgspec
@@ -102,6 +103,23 @@ def read(bed: Bed, data: bytes, ahead_ns: int, now_ns: int) -> int:
     left_ns = memory.paused_until_utc_ns - ahead_ns - now_ns
     bed.paused_until_ns = now_ns + min(left_ns, _PAUSE_NS_MAX) if left_ns > 0 else 0
     return max((alert.id for alert in alerts), default=0)
+
+
+def read_all(
+    beds: Mapping[str, Bed], records: Mapping[str, bytes], ahead_ns: int, now_ns: int
+) -> tuple[int, int]:
+    """Let a ward's beds remember; return the greatest id, and how many records were none.
+
+    A bed that is not of this ward any more is passed over.
+    """
+    last_id = lost = 0
+    for name, data in records.items():
+        if name in beds:
+            try:
+                last_id = max(last_id, read(beds[name], data, ahead_ns, now_ns))
+            except ValueError:
+                lost += 1
+    return last_id, lost
 
 
 def _alert(kept: Kept, ahead_ns: int, now_ns: int) -> Alert:

@@ -79,9 +79,7 @@ def limits(bed: Bed, conditions: Iterable[int]) -> Iterator[Limit]:
         yield Limit(76, 0, bed.name, condition, limit, enabled)
 
 
-def page(
-    beds: Sequence[Bed], request: int, first: int, incarnation: int, now_ns: int
-) -> Page:
+def page(beds: Sequence[Bed], request: int, first: int, incarnation: int, now_ns: int) -> Page:
     """Say as many beds as fit, from the one of that number on."""
     rows: list[BedRow] = []
     size = _HEAD_BYTES

@@ -14,10 +14,9 @@ Rules it keeps
 
 from __future__ import annotations
 
-import itertools
 import math
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
 import numpy as np
@@ -39,15 +38,16 @@ class Roster:
     Parameters
     ----------
     names : the beds' places; their order is that of the evidence
-    first_id : greater than every id that was ever given
+    last_id : no alert has a greater id, nor ever had
 
     Attributes
     ----------
     beds : by place
     """
 
-    def __init__(self, names: Sequence[str], first_id: int) -> None:
-        ids = itertools.count(first_id)
+    def __init__(self, names: Sequence[str], last_id: int) -> None:
+        self._last_id = last_id
+        ids = self._ids()
         self.beds = {name: Bed(name, ids) for name in names}
         self._rows = list(self.beds.values())
         shape = len(names), len(Condition)
@@ -61,8 +61,9 @@ class Roster:
         """Return how much was ever said: the sum of all beds' numbers."""
         return sum(bed.seq for bed in self._rows)
 
-    def take_up(self) -> None:
-        """Go on with what was restored into the beds."""
+    def take_up(self, last_id: int) -> None:
+        """Go on with what was restored into the beds, ids up to this one."""
+        self._last_id = max(self._last_id, last_id)
         for patient, bed in enumerate(self._rows):
             self._look(patient, bed)
             for alert in bed.alerts.values():
@@ -146,6 +147,11 @@ class Roster:
     def next_event(self) -> Said | None:
         """Return what is to be told next."""
         return self._events.popleft() if self._events else None
+
+    def _ids(self) -> Iterator[int]:
+        while True:
+            self._last_id += 1
+            yield self._last_id
 
     def _say(self, said: Iterable[Said]) -> None:
         self._events.extend(said)

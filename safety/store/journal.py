@@ -1,6 +1,6 @@
 """Keeps the newest record of each of some keys, on disk, and writes in a thread of its own.
 
-    <path>           a line a record: CRC-32 in hex, the key, the record (JSON); the last of a key counts
+    <path>           a line a record: CRC-32 in hex, key, record (JSON); the last of a key counts
     <path>.new       while it is written anew, when it has grown large
     <path>.damaged   one that could not be read whole: evidence
 

@@ -211,6 +211,19 @@ class Monitor(Section, frozen=True, kw_only=True):
     ] = "linear"
 
 
+class Alarms(Section, frozen=True, kw_only=True):
+    """Who is told of alarms, and who may answer them."""
+
+    publish: Annotated[
+        str,
+        Meta(
+            pattern=rf"^(tcp://{_HOST}{_PORT})?$",
+            description='"tcp://host:port", or "" for this machine only',
+        ),
+    ] = "tcp://127.0.0.1:7409"
+    desk: Tcp = "tcp://127.0.0.1:7410"
+
+
 class Metrics(Section, frozen=True, kw_only=True):
     """Numbers for the hospital's monitoring."""
 
@@ -254,6 +267,7 @@ class NodeConfig(Section, frozen=True, kw_only=True):
     record: Record = Record()
     video: Video = Video()
     monitor: Monitor = Monitor()
+    alarms: Alarms = Alarms()
     metrics: Metrics = Metrics()
     web: Web = Web()
     audit: Audit = Audit()
@@ -347,6 +361,8 @@ LISTENERS: Final[dict[str, Endpoint]] = {
         "robot.driver_listen",
         "monitor.listen",
         "monitor.publish",
+        "alarms.publish",
+        "alarms.desk",
         "metrics.listen",
         "web.listen",
     )

@@ -140,6 +140,8 @@ PROCESSES: Final = (
             SIMULATOR, ROBOT),
     Process("sessiond",   "teleop.session.sessiond",  0, -5,  Restart.ALWAYS, always,
             watch=SERVICE),
+    Process("alarmd",     "monitor.alarmd",           0, -3,  Restart.ALWAYS, beds_are_monitored,
+            watch=SERVICE),
     Process("monitord",   MONITOR,                    0,  0,  Restart.ALWAYS, beds_are_monitored,
             VITALS, SERVICE),
     Process("videod",     "teleop.videod",            0,  3,  Restart.ALWAYS, video_is_wanted),

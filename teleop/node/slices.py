@@ -12,7 +12,7 @@ from typing import Final, NamedTuple
 
 import msgspec
 
-from monitor.settings import MonitordSettings
+from monitor.settings import AlarmdSettings, MonitordSettings
 from safety.grant import Role
 from safety.settings import WatchdogdSettings
 from safety.watchdog import Flow, Watched
@@ -152,6 +152,11 @@ def records_path(config: NodeConfig) -> Path:
 def authority_path(config: NodeConfig) -> Path:
     """Return the file of who holds what."""
     return Path(config.node.state_dir) / "authority.db"
+
+
+def alarms_path(config: NodeConfig) -> Path:
+    """Return the file of what alarms must remember."""
+    return Path(config.node.state_dir) / "alarms.journal"
 
 
 def reachable(endpoint: str) -> str:
@@ -324,6 +329,21 @@ def _monitord(config: NodeConfig, process: ProcessSettings) -> MonitordSettings:
     )
 
 
+def _alarmd(config: NodeConfig, process: ProcessSettings) -> AlarmdSettings:
+    return AlarmdSettings(
+        process=process,
+        keys=str(config.keys_dir),
+        identity=config.monitor.identity,
+        publish=config.alarms.publish,
+        desk=config.alarms.desk,
+        beds=config.monitor.beds,
+        store=str(alarms_path(config)),
+        audit=str(audit.folder(config)),
+        audit_head=str(audit.second(config)),
+        signer=config.session.signer,
+    )
+
+
 def _webd(config: NodeConfig, process: ProcessSettings) -> WebdSettings:
     web = config.web
     return WebdSettings(
@@ -356,6 +376,7 @@ SLICES: Final[dict[str, Callable[[NodeConfig, ProcessSettings], msgspec.Struct]]
     "sessiond": _sessiond,
     "endoscoped": _endoscoped,
     "recordd": _recordd,
+    "alarmd": _alarmd,
     "monitord": _monitord,
     "videod": _videod,
     "webd": _webd,

@@ -38,7 +38,9 @@ def test_a_change_is_said_at_once_and_everything_each_half_second():
 
 def test_an_onset_arrives_as_an_age_on_the_other_clock():
     teller, judged = Teller(BEDS, 1, 0), Judged(BEDS)
-    said = teller.tell(evidence((3, Condition.HR_HIGH), onset_ns=6_000 * MS, value=131.5), 9_000 * MS)
+    said = teller.tell(
+        evidence((3, Condition.HR_HIGH), onset_ns=6_000 * MS, value=131.5), 9_000 * MS
+    )
     (part,) = passed(said)
     assert part.judged_ms == 9_000
     found = judged.receive(part, 77_000 * MS)

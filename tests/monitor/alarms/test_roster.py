@@ -144,7 +144,7 @@ class Ward(RuleBasedStateMachine):
         for bed, data in kept.items():
             memory.read(fresh.beds[bed], data, AHEAD_NS, self.now_ns)
             assert fresh.beds[bed].alerts == before[bed]
-        fresh.take_up()
+        fresh.take_up(0)
         self.roster = fresh
         raised = len(self.ids)
         self._judges()

@@ -1,0 +1,307 @@
+"""The alarms' process: heard, answered, killed, and back; its judge is played by the test."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import signal
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import msgspec
+import pytest
+import zmq
+
+from bench import readings
+from bench.children import spawn, stop
+from bench.ports import free_ports
+from monitor.alarms.alert import Presence, Refusal
+from monitor.alarms.condition import Condition, Evidence
+from monitor.alarms.desk import NOT_ICU
+from monitor.alarms.holding import Teller
+from monitor.alarms.listener import Listener
+from monitor.alarms.messages import VOCABULARY, Acknowledge, Done, Limit, Pause
+from monitor.settings import AlarmdSettings, alarms, desk, evidence, sources
+from transport.io import keys
+from transport.io.keys import Keyring, Role
+from transport.io.process import ProcessSettings
+from transport.wire.codec import Message, Registry, encode
+
+PATIENCE_S = 30.0
+pytestmark = pytest.mark.timeout(120)
+BEDS = ("icu/1", "icu/2", "or/1")
+DEVICES = {
+    "monitor": Role.GUARD,
+    "node": Role.NODE,
+    "desk": Role.ICU,
+    "screen": Role.OBSERVER,
+    "surgeon": Role.CONSOLE,
+}
+C = Condition
+REGISTRY = Registry(VOCABULARY)
+
+
+class House:
+    """The process, its judge, and a listener on this machine."""
+
+    def __init__(self, store: str = "alarms.journal") -> None:
+        self.run_dir = Path(tempfile.mkdtemp(prefix="trocar-alarms-", dir="/dev/shm"))
+        for name, role in DEVICES.items():
+            keys.new(self.run_dir / "keys", name, role)
+        self.keyring = Keyring.load(self.run_dir / "keys")
+        publish, answers = (f"tcp://127.0.0.1:{port}" for port in free_ports(2))
+        self.settings = AlarmdSettings(
+            process=ProcessSettings(name="alarmd", run_dir=str(self.run_dir), skew_seed=9),
+            keys=str(self.run_dir / "keys"),
+            identity="monitor",
+            publish=publish,
+            desk=answers,
+            beds=BEDS,
+            store=str(self.run_dir / store),
+            audit=str(self.run_dir / "audit"),
+            audit_head=str(self.run_dir / "audit-head"),
+            signer="node",
+        )
+        self.path = self.run_dir / "alarmd.json"
+        self.path.write_bytes(msgspec.json.encode(self.settings))
+        self.log = self.run_dir / "alarmd.log"
+        self.context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
+        self.judge = self._connect(zmq.PUSH, evidence(self.run_dir))
+        self.told = self.context.socket(zmq.PULL)
+        self.told.linger = 0
+        self.told.bind(sources(self.run_dir))
+        self.ear = self._connect(zmq.SUB, alarms(self.run_dir))
+        self.ear.subscribe(b"")
+        self.near = self._connect(zmq.DEALER, desk(self.run_dir))
+        self.topics: list[str] = []
+        self.heard: list[Message] = []
+        self.holds: set[tuple[int, Condition]] = set()
+        self.teller = Teller(BEDS, 1, -(1 << 40))  # it has judged for long
+        self.starts()
+
+    def starts(self) -> None:
+        (self.run_dir / "boards" / "alarmd.board").unlink(missing_ok=True)
+        self.child = spawn(["-m", "monitor.alarmd", str(self.path)], output=self.log)
+        self.listener = Listener(time.monotonic_ns())
+        self.until(lambda: readings.is_ready(self.run_dir, "alarmd"))
+
+    def is_killed(self) -> None:
+        self.child.send_signal(signal.SIGKILL)
+        self.child.wait()
+
+    def holding(self, *at: tuple[int, Condition]) -> None:
+        """Judge so from now on."""
+        self.holds = set(at)
+
+    def until(self, so: Callable[[], object], patience_s: float = PATIENCE_S) -> None:
+        """Let judge and listener go on until it is so."""
+        end = time.monotonic() + patience_s
+        while not so():
+            assert self.child.poll() is None, self.log.read_text()
+            assert time.monotonic() < end, f"it took too long\n{self.log.read_text()}"
+            now_ns = time.monotonic_ns()
+            found = Evidence.of(len(BEDS))
+            for each in self.holds:
+                found.holds[each], found.onset_ns[each] = True, now_ns - 4_000_000_000
+            for part in self.teller.tell(found, now_ns):
+                self.judge.send(encode(part), zmq.NOBLOCK)
+            if (ask := self.listener.to_send(now_ns)) is not None:
+                self.near.send(encode(ask))
+            for socket in (self.ear, self.near):
+                while socket.poll(5):
+                    parts = socket.recv_multipart()
+                    message = REGISTRY.decode(parts[-1])
+                    self.topics += [parts[0].decode()] if len(parts) == 2 else []
+                    self.heard.append(message)
+                    self.listener.receive(message, time.monotonic_ns())
+
+    def shows(self, *wanted: tuple[str, Condition, Presence]) -> bool:
+        """Tell whether the listener knows of exactly these alerts."""
+        found = {(a.bed, a.row.condition, a.row.presence) for a in self.listener.alerts()}
+        return self.listener.is_whole and found == set(wanted)
+
+    def alert_id(self, bed: str, condition: Condition) -> int:
+        return self.listener.beds[bed].alerts[condition][0].id
+
+    @contextmanager
+    def curve(self, kind: int, name: str, endpoint: str) -> Iterator[zmq.Socket[bytes]]:
+        identity = self.keyring.identity(name)
+        socket = self.context.socket(kind)
+        socket.linger = 0
+        socket.curve_serverkey = self.keyring.server("monitor")
+        socket.curve_publickey, socket.curve_secretkey = identity.public_z85, identity.secret_z85
+        socket.connect(endpoint)
+        with socket:
+            yield socket
+
+    def wishes(self, name: str, wish: Message) -> str:
+        """Say it at the desk; return the refusal."""
+        with self.curve(zmq.DEALER, name, self.settings.desk) as socket:
+            socket.send(encode(wish))
+            assert socket.poll(PATIENCE_S * 1000)
+            return REGISTRY.expect(socket.recv(), Done).refusal
+
+    def counted(self, name: str) -> int:
+        board = readings.board(self.run_dir, "alarmd")
+        assert board is not None
+        return board.counter(name).value
+
+    def is_judged(self) -> bool:
+        alive = self.listener.alive
+        return alive is not None and alive.unjudged_ms < 1000
+
+    def trouble(self) -> str:
+        return self.listener.alive.trouble if self.listener.alive else ""
+
+    def closes(self) -> None:
+        self.context.destroy(linger=0)
+        stop([self.child])
+        shutil.rmtree(self.run_dir)
+
+    def _connect(self, kind: int, endpoint: str) -> zmq.Socket[bytes]:
+        socket = self.context.socket(kind)
+        socket.linger = 0
+        socket.connect(endpoint)
+        return socket
+
+
+@pytest.fixture
+def house() -> Iterator[House]:
+    house = House()
+    try:
+        yield house
+    finally:
+        house.closes()
+
+
+def test_an_alarm_is_heard_answered_and_recorded(house):
+    house.until(lambda: house.shows())
+    house.holding((0, C.ASYSTOLE))
+    house.until(lambda: house.shows(("icu/1", C.ASYSTOLE, Presence.ON)))
+    assert "alarm/high/icu/1/asystole" in house.topics
+    alert_id = house.alert_id("icu/1", C.ASYSTOLE)
+    wish = Acknowledge(74, 5, "icu/1", alert_id, "by the window")
+    assert house.wishes("screen", wish) == NOT_ICU
+    assert house.wishes("desk", wish) == ""
+    assert house.wishes("desk", wish) == Refusal.ACKNOWLEDGED
+    house.until(lambda: house.shows(("icu/1", C.ASYSTOLE, Presence.ACK)))
+    row, _ = house.listener.beds["icu/1"].alerts[C.ASYSTOLE]
+    assert (row.by, row.where) == ("desk", "by the window")
+    assert house.counted('alarms_refused_total{cause="role"}') == 1
+    assert house.counted('alarms_refused_total{cause="acknowledged"}') == 1
+    records = lambda: "".join(p.read_text() for p in house.run_dir.glob("audit/*.jsonl"))  # noqa: E731
+    house.until(lambda: "Asystole" in records())
+    record = json.loads(records().splitlines()[-1])
+    assert (record["actor"], record["act"], record["target"]) == ("desk", "acknowledge", "icu/1")
+
+
+def test_killed_it_comes_back_with_what_it_knew_and_raises_nothing_anew(house):
+    house.holding((0, C.ASYSTOLE), (2, C.VT), (1, C.ECG_OFF))
+    on = [("icu/1", C.ASYSTOLE), ("or/1", C.VT), ("icu/2", C.ECG_OFF)]
+    house.until(lambda: house.shows(*((*at, Presence.ON) for at in on)))
+    assert house.wishes("desk", Acknowledge(74, 1, "or/1", house.alert_id(*on[1]), "")) == ""
+    house.holding((0, C.ASYSTOLE), (2, C.VT))
+    house.until(lambda: house.shows((*on[0], Presence.ON), (*on[1], Presence.ACK)))
+    house.holding((2, C.VT))  # asystole is over, and nobody has said that he saw it
+    known = (*on[0], Presence.LATCH), (*on[1], Presence.ACK)
+    house.until(lambda: house.shows(*known))
+    ids, seqs = (
+        [house.alert_id(*at) for at in on[:2]],
+        [b.seq for b in house.listener.beds.values()],
+    )
+    house.is_killed()
+    house.heard.clear()
+    house.holds = set()  # and its judge, too, was restarted: it knows nothing yet
+    house.teller = Teller(BEDS, 2, time.monotonic_ns())
+    house.starts()
+    house.until(lambda: house.shows(*known))
+    house.holding((2, C.VT))
+    house.until(house.is_judged)
+    assert house.shows(*known)
+    assert [house.alert_id(*at) for at in on[:2]] == ids
+    assert [bed.seq for bed in house.listener.beds.values()] == seqs, "nothing was said anew"
+    row, _ = house.listener.beds["or/1"].alerts[C.VT]
+    assert row.by == "desk"
+    assert row.onset_us > 4_000_000
+
+
+def test_what_was_acknowledged_by_a_word_is_so_after_the_next_kill(house):
+    house.holding((0, C.VF))
+    house.until(lambda: house.shows(("icu/1", C.VF, Presence.ON)))
+    for presence in (Presence.ON, Presence.ACK):
+        house.is_killed()
+        house.starts()
+        house.until(lambda wanted=presence: house.shows(("icu/1", C.VF, wanted)))
+        alert_id = house.alert_id("icu/1", C.VF)
+        refusal = house.wishes("desk", Acknowledge(74, 1, "icu/1", alert_id, ""))
+        assert refusal == ("" if presence is Presence.ON else Refusal.ACKNOWLEDGED)
+        house.until(lambda: house.shows(("icu/1", C.VF, Presence.ACK)))
+
+
+def test_a_damaged_journal_is_named_and_alarms_go_on(house):
+    house.holding((0, C.VF), (1, C.VF))
+    house.until(lambda: len(house.listener.alerts()) == 2)
+    house.is_killed()
+    path = Path(house.settings.store)
+    path.write_bytes(path.read_bytes()[:-30] + bytes(200))
+    house.starts()
+    house.until(lambda: "damaged" in house.trouble())
+    house.until(lambda: len(house.listener.alerts()) == 2 and house.listener.is_whole)
+    house.holding((0, C.VF), (1, C.VF), (2, C.VF))
+    house.until(lambda: len(house.listener.alerts()) == 3)
+    assert "damaged" in house.log.read_text()
+
+
+def test_a_disk_that_takes_nothing_is_named_and_alarms_go_on(house):
+    house.closes()
+    house.__init__("alarmd.json/alarms.journal")  # a file where a folder should be
+    house.holding((0, C.VF))
+    house.until(lambda: house.shows(("icu/1", C.VF, Presence.ON)))
+    house.until(lambda: "not remembered" in house.trouble())
+    house.until(
+        lambda: readings.board(house.run_dir, "alarmd").gauge("alarms_store_failures").value
+    )
+
+
+def test_what_is_set_reaches_the_judge_and_is_told_again(house):
+    limit = Limit(76, 3, "icu/2", C.HR_HIGH, 140.0, True)
+    assert house.wishes("desk", limit) == ""
+    assert house.wishes("desk", Limit(76, 4, "icu/2", C.VF, None, False)) == Refusal.HIGH
+    for _ in range(3):
+        assert house.told.poll(PATIENCE_S * 1000)
+        told = REGISTRY.expect(house.told.recv(), Limit)
+        assert (told.bed, told.condition, told.limit) == ("icu/2", C.HR_HIGH, 140.0)
+    assert house.wishes("desk", Pause(75, 5, "icu/2", 60)) == ""
+    house.until(lambda: house.listener.is_whole and house.listener.beds["icu/2"].paused_until_ns)
+    (setting,) = house.listener.beds["icu/2"].settings
+    assert (setting.condition, setting.limit) == (C.HR_HIGH, 140.0)
+
+
+def test_doors_open_for_those_who_may(house):
+    name = 'alarms_handshake_total{result="wrong_role"}'
+    with (
+        house.curve(zmq.DEALER, "surgeon", house.settings.desk),
+        house.curve(zmq.SUB, "surgeon", house.settings.publish),
+    ):
+        house.until(lambda: house.counted(name) >= 2)
+    with house.curve(zmq.SUB, "screen", house.settings.publish) as socket:
+        socket.subscribe(b"alarm/high/icu/")
+        house.until(lambda: house.counted('alarms_handshake_total{result="admitted"}') >= 1)
+        time.sleep(0.2)  # its subscription is under way
+        house.holding((0, C.VF))
+        house.until(lambda: socket.poll(0))
+        topic, _ = socket.recv_multipart()
+        assert topic == b"alarm/high/icu/1/vf"
+
+
+def test_bytes_that_are_nothing_are_refused_by_name(house):
+    house.near.send(b"\x93\x01\x40")
+    house.near.send(b"x" * 5000)
+    house.near.send_multipart([b"a", b"b"])
+    house.judge.send(b"nonsense")
+    house.until(lambda: house.counted('alarms_refused_total{cause="wire"}') == 1)
+    house.until(lambda: house.counted('alarms_refused_total{cause="parts"}') == 2)
+    house.until(lambda: house.counted('alarms_refused_total{cause="evidence"}') == 1)
