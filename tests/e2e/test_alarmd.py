@@ -178,7 +178,7 @@ def house() -> Iterator[House]:
 
 
 def test_an_alarm_is_heard_answered_and_recorded(house):
-    house.until(lambda: house.shows())
+    house.until(lambda: house.shows() and house.listener.alive is not None)
     house.holding((0, C.ASYSTOLE))
     house.until(lambda: house.shows(("icu/1", C.ASYSTOLE, Presence.ON)))
     assert "alarm/high/icu/1/asystole" in house.topics

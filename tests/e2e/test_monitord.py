@@ -94,7 +94,8 @@ class Ward:
     def opens(self) -> None:
         self.until(lambda: self.counted("monitor_messages_total") is not None, COMPILE_S)
         self.near = self._connect(zmq.SUB, vitals(self.run_dir))
-        self.near.subscribe(b"")
+        self.near.subscribe(b"vital/")
+        self.near.subscribe(b"beat/")
         self.source = self._connect(zmq.PUSH, sources(self.run_dir))
 
     @contextmanager
