@@ -1,0 +1,191 @@
+"""What holds of every patient of a ward, judged after each tick of its engine.
+
+    while engine.handle_deadline(now_ns):
+        evidence = judge.tick(engine, tick_end_ns)
+
+Rules
+-----
+1. One call judges all patients, in a few kernels; what a patient gets depends on its own signals
+   alone.
+2. What a condition is, and how soon it holds, says the table (`monitor.alarms.condition`); whether
+   anybody is told is not decided here.
+3. A patient whose device became another is judged anew, but keeps its limits.
+4. Everything that is remembered is in arrays that can be taken out and put back (`memory`,
+   `restore`): who takes over goes on with them.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from monitor.alarms import apnoea, fusion, limit, pulse, rhythm, strip, technical
+from monitor.alarms.condition import CONDITIONS, Condition, Evidence
+from monitor.alarms.fusion import FUSION
+from monitor.alarms.limit import Limits
+from monitor.alarms.pulse import ARTERY, LIGHT, PULSE, SOURCES
+from monitor.alarms.rhythm import RHYTHM
+from monitor.engine import TICK_NS, Engine, Found
+from monitor.messages import Metric, Reason, Signal
+from monitor.vitals.abp import Abp
+from monitor.vitals.heart import Heart
+from monitor.vitals.ppg import Ppg
+from monitor.vitals.resp import Resp
+from transport.kernel.jit import jit
+
+#: Reasons with which a source of pulses still means something when it shows none.
+_LIGHT_VALID: Final = (Reason.PRESENT, Reason.NO_PULSE, Reason.ARTEFACT)
+_ARTERY_VALID: Final = (Reason.PRESENT, Reason.NO_PULSE)
+_DELAY_NS: Final = np.array([round(1e9 * CONDITIONS[c].delay_s) for c in Condition], np.int64)
+_DELAYED: Final = np.concatenate([limit.COLUMNS.condition, technical.COLUMNS])
+
+Memory = tuple[NDArray[Any], ...]
+
+
+class Judge:
+    """Judges some patients.
+
+    Parameters
+    ----------
+    patients : how many
+    leads : ECG leads of a patient, as the engine's options say
+
+    Attributes
+    ----------
+    limits : each patient's, to be written at any time
+    evidence : as of the last tick
+    """
+
+    def __init__(self, patients: int, leads: int = 3) -> None:
+        self.limits = Limits.of(patients)
+        self.evidence = Evidence.of(patients)
+        self._begin_ns = np.zeros((patients, len(Condition)), np.int64)
+        self._rhythm = np.zeros(patients, RHYTHM)
+        self._pulse = np.zeros((patients, SOURCES), PULSE)
+        self._strip = np.zeros((patients, leads), strip.LEAD)
+        self._fusion = np.zeros(patients, FUSION)
+        self._lead_off = np.ones((patients, leads), np.bool_)
+        self._quality = np.zeros((patients, leads))
+        self._nobody = np.zeros(patients, np.int64)
+        for patient in range(patients):
+            self.reset(patient)
+
+    def tick(self, engine: Engine, now_ns: int) -> Evidence:
+        """Judge what the engine's last tick, which ended at `now_ns`, has brought."""
+        for patient in engine.changed:
+            self.reset(patient)
+        self._hear(engine, now_ns)
+        self._see(engine)
+        numbers, said = engine.numerics, self.evidence
+        for source, metric, valid in (
+            (LIGHT, Metric.PR, _LIGHT_VALID),
+            (ARTERY, Metric.MEAN, _ARTERY_VALID),
+        ):
+            is_valid = np.isin(numbers.reason[:, metric], valid)
+            pulse.watch(self._pulse, source, is_valid, now_ns)
+        fusion.judge(
+            self._fusion,
+            self._rhythm,
+            self._pulse,
+            self._strip,
+            self._lead_off,
+            self._quality,
+            now_ns,
+            *said,
+        )
+        apnoea.judge(numbers.reason, now_ns, *said)
+        begin_ns = self._begin_ns
+        limit.cross(
+            limit.COLUMNS,
+            self.limits.limit,
+            numbers.values,
+            numbers.age_ns,
+            now_ns,
+            begin_ns,
+            said.value,
+        )
+        technical.look(engine.ingest.rows, numbers.reason, now_ns, begin_ns)
+        limit.mature(_DELAYED, begin_ns, _DELAY_NS, now_ns, said.holds, said.onset_ns)
+        np.logical_and(said.holds, self.limits.enabled, out=said.holds)
+        return said
+
+    def reset(self, patient: int) -> None:
+        """Forget one patient: another device speaks."""
+        for memory in (self._rhythm, self._pulse, self._strip, self._fusion, self._begin_ns):
+            memory[patient] = np.zeros((), memory.dtype)
+        for lead in range(self._strip.shape[1]):
+            strip.forget(self._strip[patient, lead])
+        self.evidence.holds[patient] = False
+        self.evidence.onset_ns[patient] = 0
+        self.evidence.value[patient] = np.nan
+
+    def memory(self) -> Memory:
+        """Copy everything that is remembered."""
+        return tuple(array.copy() for array in self._arrays())
+
+    def restore(self, memory: Memory) -> None:
+        """Go on with what was remembered, of as many patients and leads."""
+        for array, remembered in zip(self._arrays(), memory, strict=True):
+            assert array.shape == remembered.shape, "other patients, or other leads"
+            array[:] = remembered
+
+    def _arrays(self) -> Memory:
+        return (
+            *self.limits,
+            *self.evidence,
+            self._begin_ns,
+            self._rhythm,
+            self._pulse,
+            self._strip,
+            self._fusion,
+        )
+
+    def _hear(self, engine: Engine, now_ns: int) -> None:
+        """Take the events of every sensor."""
+        delays_ns = engine.ingest.rows["delay_ns"].reshape(-1, len(Signal))
+        for found in engine.found:
+            sensor = found.sensor
+            when = _when(found, now_ns, delays_ns)
+            if isinstance(sensor, Heart):
+                rhythm.hear(self._rhythm, *when)
+                self._lead_off[:] = sensor.ecg.lead_off
+                self._quality[:] = sensor.ecg.quality
+            elif isinstance(sensor, Ppg | Abp):
+                pulse.hear(self._pulse, *when)
+            elif isinstance(sensor, Resp):
+                apnoea.hear(*when, self.evidence.onset_ns)
+
+    def _see(self, engine: Engine) -> None:
+        """Take the samples of every lead."""
+        for lead in range(self._strip.shape[1]):
+            x = engine.samples.get(Signal(lead))
+            if x is not None:
+                _take(self._strip[:, lead], x)
+
+
+def _when(found: Found, now_ns: int, delays_ns: NDArray[np.int64]) -> tuple[Any, ...]:
+    """Lay out one sensor's events, and what their times in samples are in ours."""
+    return (
+        found.events.rows,
+        len(found.events),
+        found.at,
+        round(1e9 / found.sensor.RATE_HZ),
+        now_ns,
+        delays_ns[:, list(found.sensor.SIGNALS)].max(axis=1),
+    )
+
+
+@jit
+def _take(leads: NDArray[Any], x: NDArray[np.float32]) -> None:
+    """Let each patient's lead take its samples, (patients, n)."""
+    for who in range(x.shape[0]):
+        strip.take(leads[who], x[who])
+
+
+def warm(leads: int = 3) -> None:
+    """Compile every kernel."""
+    engine = Engine(("icu/1",), 0)
+    engine.tick(TICK_NS)
+    Judge(1, leads).tick(engine, TICK_NS)

@@ -1,0 +1,307 @@
+"""The last four seconds of each lead, as ten pieces: how high, how full, how much like a wave.
+
+A rhythm without beats is not found by looking for beats. So every lead is reduced to 50 Hz without
+its baseline, and each piece of 0.4 s keeps sums of which the measures of a window are made: a step
+costs a few additions a sample, whatever the window.
+
+    LEAK    what is left of a signal to which itself, half a period later, is added: near 0 for a
+            wave, near 1 for beats (VF filter leakage; Kuo & Dillman, Comput. Cardiol. 1978). The
+            period is not guessed: all half periods of 2 to 9 Hz are tried, and the least is taken.
+    FULL    mean of its magnitude over the mean of its pieces' largest: much for what is never at
+            rest, as the time above a threshold is (TCSC; Arafat et al., Signal Image Video Process.
+            2011), little for beats with a line between them.
+
+Rules
+-----
+1. A gap holds the last value; a piece with more than a quarter missing counts as none, and a window
+   with such a piece is not judged.
+2. A lead that is off begins anew.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from monitor.dsp.iir import highpass, stepped
+from monitor.dsp.mask import MASK, hold
+from transport.kernel.jit import jit
+
+RATE_HZ: Final = 250
+#: Samples that become one: mains of 50 Hz fall out.
+EACH: Final = 5
+SLOW_HZ: Final = RATE_HZ / EACH
+#: Samples of a piece, and pieces of a window: 0.4 s and 4 s.
+PIECE: Final = 20
+PIECES: Final = 10
+STEP_NS: Final = 400_000_000
+#: Half periods, samples at 50 Hz: 8.3 to 2.1 Hz.
+LAGS: Final = 10
+FIRST_LAG: Final = 3
+PAST: Final = 16
+#: Rises through zero that are remembered, the time they are judged over, and how near is even.
+RISES: Final = 32
+EVEN_OVER: Final = 160
+RISES_LEAST: Final = 6
+EVEN: Final = 0.15
+#: What it must have been below, of the last piece's largest.
+BELOW: Final = 0.25
+#: Pieces within which a heart that stands shows nothing.
+STILL: Final = 9
+#: What steps by more than this of its size each 20 ms is above 9 Hz.
+STEEP: Final = 1.1
+LIMIT_MV: Final = 40.0
+_LOST: Final = RATE_HZ // 2
+_BASE: Final = highpass(1.0, SLOW_HZ)
+_HOLES_MAX: Final = PIECE * EACH // 4
+#: Pieces that filters settle in.
+_SETTLE: Final = 3
+
+#: Sums of a piece.
+SUM: Final = np.dtype(
+    [
+        ("size", np.float32),  # of magnitudes, mV
+        ("step", np.float32),  # of magnitudes of differences
+        ("square", np.float32),
+        ("top", np.float32),  # largest and least value, mV
+        ("bottom", np.float32),
+        ("leaks", np.float32, (LAGS,)),
+        ("is_whole", np.bool_),
+    ],
+    align=True,
+)
+
+#: One lead of one patient.
+LEAD: Final = np.dtype(
+    [
+        ("mask", MASK),
+        ("taken", np.int64),  # samples of the mean that is being made
+        ("total", np.float64),
+        ("memory", np.float64, (2,)),
+        ("origin", np.float64),
+        ("begun", np.bool_),
+        ("count", np.int64),  # samples at 50 Hz of this piece
+        ("holes", np.int64),  # samples without a value
+        ("pieces", np.int64),  # since it began
+        ("at", np.int64),
+        ("y", np.float32, (PAST,)),
+        ("now", SUM),
+        ("pieced", SUM, (PIECES,)),
+        ("base", np.float64),  # sum of this piece, with its baseline
+        ("level", np.float64),  # mean of the last piece, mV
+        ("drift", np.float64),  # from the one before it, mV; NaN: there is none
+        ("below", np.bool_),  # it has been well below zero since it last rose through it
+        ("risen", np.int64),  # how often it rose
+        ("rises", np.float64, (RISES,)),  # when, samples at 50 Hz, between samples
+        ("period", np.float64),  # mean time between them, s, of the last ones; NaN: too few
+        ("even", np.float64),  # part of those times that are near to it
+        ("wave", np.float64),  # FULL - LEAK of the last window, NaN: not judged
+        ("middle", np.float64),  # height of its pieces, top to bottom, mV: median
+        ("high", np.float64),  # of the last STILL pieces, the highest
+        ("low", np.float64),  # the second lowest
+    ],
+    align=True,
+)
+
+
+@jit
+def take(lead: Any, x: NDArray[np.float32]) -> bool:
+    """Take some samples of one lead, (n,) mV; tell whether a piece became complete."""
+    is_due = False
+    for k in range(x.shape[0]):
+        value = hold(lead["mask"], float(x[k]), LIMIT_MV, 0.0)
+        bad = lead["mask"]["bad"]
+        if bad > _LOST:
+            if lead["begun"]:
+                forget(lead)
+            continue
+        if not lead["begun"]:
+            if bad > 0:
+                continue
+            lead["begun"] = True
+            lead["origin"] = value
+        lead["holes"] += int(bad > 0)
+        lead["total"] += value - lead["origin"]
+        lead["taken"] += 1
+        if lead["taken"] == EACH:
+            y, m0, m1 = stepped(_BASE, lead["memory"][0], lead["memory"][1], lead["total"] / EACH)
+            lead["memory"][0], lead["memory"][1] = m0, m1
+            lead["base"] += lead["total"] / EACH
+            lead["total"], lead["taken"] = 0.0, 0
+            is_due = _add(lead, y) or is_due
+    return is_due
+
+
+@jit
+def forget(lead: Any) -> None:
+    """Begin anew."""
+    lead["begun"] = False
+    lead["taken"] = lead["count"] = lead["holes"] = lead["pieces"] = lead["at"] = 0
+    lead["risen"] = 0
+    lead["below"] = False
+    lead["period"] = lead["even"] = np.nan
+    lead["total"] = lead["base"] = lead["level"] = 0.0
+    lead["drift"] = np.nan
+    lead["memory"][:] = 0.0
+    lead["y"][:] = 0.0
+    lead["wave"] = lead["middle"] = lead["high"] = lead["low"] = np.nan
+    _clear(lead["now"])
+
+
+@jit
+def _clear(now: Any) -> None:
+    now["size"] = now["step"] = now["square"] = 0.0
+    now["top"], now["bottom"] = -np.inf, np.inf
+    now["leaks"][:] = 0.0
+
+
+@jit
+def _add(lead: Any, y: float) -> bool:
+    """Take one sample at 50 Hz."""
+    now, past, at = lead["now"], lead["y"], lead["at"]
+    if lead["count"] == 0:
+        _clear(now)
+    past[at & (PAST - 1)] = y
+    now["size"] += abs(y)
+    now["square"] += y * y
+    now["step"] += abs(y - past[(at - 1) & (PAST - 1)])
+    now["top"] = max(now["top"], y)
+    now["bottom"] = min(now["bottom"], y)
+    for lag in range(LAGS):
+        now["leaks"][lag] += abs(y + past[(at - FIRST_LAG - lag) & (PAST - 1)])
+    _rise(lead, y)
+    lead["at"] = at + 1
+    lead["count"] += 1
+    if lead["count"] < PIECE:
+        return False
+    piece = lead["pieced"][lead["pieces"] % PIECES]
+    piece["size"], piece["step"], piece["square"] = now["size"], now["step"], now["square"]
+    piece["top"], piece["bottom"] = now["top"], now["bottom"]
+    piece["leaks"][:] = now["leaks"]
+    piece["is_whole"] = lead["holes"] <= _HOLES_MAX and lead["pieces"] >= _SETTLE
+    level = lead["base"] / PIECE
+    lead["drift"] = abs(level - lead["level"]) if lead["pieces"] > 0 else np.nan
+    lead["level"], lead["base"] = level, 0.0
+    lead["count"] = lead["holes"] = 0
+    lead["pieces"] += 1
+    _measure(lead)
+    return True
+
+
+@jit
+def _measure(lead: Any) -> None:
+    """Measure the window that ends here."""
+    _even(lead)
+    lead["wave"] = np.nan
+    lead["middle"] = lead["high"] = lead["low"] = np.nan
+    if is_whole(lead, STILL):
+        lead["high"] = height(lead, STILL, STILL - 1)
+        lead["low"] = height(lead, STILL, 1)
+    if is_whole(lead, PIECES):
+        lead["middle"] = height(lead, PIECES, PIECES // 2)
+        left, _ = leak(lead, PIECES)
+        is_slow = steepness(lead, PIECES) < STEEP
+        lead["wave"] = full(lead, PIECES) - left if is_slow else -1.0
+
+
+@jit
+def _rise(lead: Any, y: float) -> None:
+    """Note a rise through zero, once it has been well below."""
+    at, before = lead["at"], lead["y"][(lead["at"] - 1) & (PAST - 1)]
+    if lead["below"] and before < 0.0 <= y:
+        lead["rises"][lead["risen"] % RISES] = at - y / (y - before)
+        lead["risen"] += 1
+        lead["below"] = False
+    if lead["pieces"] > 0:
+        piece = lead["pieced"][(lead["pieces"] - 1) % PIECES]
+        lead["below"] = lead["below"] or y < -BELOW * max(piece["top"], -piece["bottom"])
+
+
+@jit
+def _even(lead: Any) -> None:
+    """Measure how evenly it rose through zero of late."""
+    lead["period"] = lead["even"] = np.nan
+    rises, risen, n = lead["rises"], lead["risen"], 0
+    while n < min(risen, RISES) and lead["at"] - rises[(risen - 1 - n) % RISES] < EVEN_OVER:
+        n += 1
+    if n < RISES_LEAST:
+        return
+    mean = (rises[(risen - 1) % RISES] - rises[(risen - n) % RISES]) / (n - 1)
+    near = 0
+    for k in range(n - 1):
+        apart = rises[(risen - 1 - k) % RISES] - rises[(risen - 2 - k) % RISES]
+        near += abs(apart - mean) < EVEN * mean
+    lead["period"] = mean / SLOW_HZ
+    lead["even"] = near / (n - 1)
+
+
+@jit
+def is_whole(lead: Any, pieces: int) -> bool:
+    """Tell whether the last pieces can be judged."""
+    if lead["pieces"] < pieces:
+        return False
+    for k in range(pieces):
+        if not lead["pieced"][(lead["pieces"] - 1 - k) % PIECES]["is_whole"]:
+            return False
+    return True
+
+
+@jit
+def leak(lead: Any, pieces: int) -> tuple[float, int]:
+    """Give the least leakage over the last pieces, 0 to 1, and the half period, samples at 50 Hz."""
+    size = 1e-9
+    for k in range(pieces):
+        size += lead["pieced"][(lead["pieces"] - 1 - k) % PIECES]["size"]
+    best, found = 1.0, 0
+    for lag in range(LAGS):
+        total = 0.0
+        for k in range(pieces):
+            total += lead["pieced"][(lead["pieces"] - 1 - k) % PIECES]["leaks"][lag]
+        if total < 2.0 * size * best:
+            best, found = total / (2.0 * size), lag + FIRST_LAG
+    return best, found
+
+
+@jit
+def full(lead: Any, pieces: int) -> float:
+    """Give the mean magnitude over the mean of the pieces' largest magnitude."""
+    size, top = 0.0, 1e-9
+    for k in range(pieces):
+        piece = lead["pieced"][(lead["pieces"] - 1 - k) % PIECES]
+        size += piece["size"] / PIECE
+        top += max(piece["top"], -piece["bottom"])
+    return size / top
+
+
+@jit
+def steepness(lead: Any, pieces: int) -> float:
+    """Give the mean step between samples over the mean magnitude: 2 sin(pi f / 50 Hz)."""
+    size, step = 1e-9, 0.0
+    for k in range(pieces):
+        piece = lead["pieced"][(lead["pieces"] - 1 - k) % PIECES]
+        size += piece["size"]
+        step += piece["step"]
+    return step / size
+
+
+@jit
+def height(lead: Any, pieces: int, rank: int) -> float:
+    """Give the height, top to bottom, of the piece that is higher than `rank` others, mV."""
+    for k in range(pieces):
+        mine = _height(lead, k)
+        below = equal = 0
+        for j in range(pieces):
+            other = _height(lead, j)
+            below += other < mine
+            equal += other == mine
+        if below <= rank < below + equal:
+            return mine
+    return 0.0
+
+
+@jit
+def _height(lead: Any, ago: int) -> float:
+    piece = lead["pieced"][(lead["pieces"] - 1 - ago) % PIECES]
+    return float(piece["top"] - piece["bottom"])
