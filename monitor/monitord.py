@@ -14,8 +14,10 @@ import numpy as np
 import zmq
 
 from monitor import ingest
-from monitor.alarms.condition import Evidence
+from monitor.alarms import judge
+from monitor.alarms.condition import CONDITIONS, Condition
 from monitor.alarms.holding import Teller
+from monitor.alarms.judge import Judge
 from monitor.alarms.messages import Alive, Limit
 from monitor.bulletin import Bulletin
 from monitor.engine import TICK_NS, Engine, Found, warm
@@ -54,6 +56,7 @@ EVIDENCE: Final = Tuning(hwm=1024)
 ALIVE_NS: Final = 500_000_000
 _REGISTRY: Final = Registry((Samples, Reading))
 _LOCAL: Final = Registry((Samples, Reading, Limit))
+_CONDITIONS: Final = frozenset(Condition)
 _US: Final = 1000
 
 
@@ -74,7 +77,8 @@ class Monitord:
         self._beat = [f"beat/{bed}".encode() for bed in settings.beds]
         self._said = self._told = 0
         self._incarnation = now_ns & 0xFFFF_FFFF
-        self._evidence = Evidence.of(len(settings.beds))
+        self._judge = Judge(len(settings.beds), settings.leads)
+        self._patients = {bed: patient for patient, bed in enumerate(settings.beds)}
         self._teller = Teller(settings.beds, self._incarnation, now_ns)
         identity = keyring.identity(settings.identity)
         count_handshake = self._handshakes.__getitem__
@@ -177,20 +181,29 @@ class Monitord:
         while engine.handle_deadline(begin_ns):
             self._late.record(max(0, begin_ns - (engine.next_deadline_ns() - TICK_NS)))
             tick_ns = self._clock.now_ns()
+            self._say_evidence(engine.next_deadline_ns() - TICK_NS, tick_ns)
             for found in engine.found:
                 self._say_beats(found)
             self._say_numbers(tick_ns)
-            self._say_evidence(tick_ns)
             self._took.record(self._clock.now_ns() - begin_ns)
         self._alarm.set(engine.next_deadline_ns())
 
-    def _say_evidence(self, now_ns: int) -> None:
-        """Tell the alarms what holds."""
-        for part in self._teller.tell(self._evidence, now_ns):
+    def _say_evidence(self, end_ns: int, now_ns: int) -> None:
+        """Judge the tick that ended then, and tell the alarms what holds: they come first."""
+        for part in self._teller.tell(self._judge.tick(self._engine, end_ns), now_ns):
             self._alarms.send(encode(part))
 
     def _set(self, limit: Limit) -> None:
-        """Judge by what somebody has set."""
+        """Judge a patient by what somebody has set there."""
+        patient = self._patients.get(limit.bed)
+        if patient is None or limit.condition not in _CONDITIONS:
+            self._refuse("unknown_bed")
+            return
+        condition = Condition(limit.condition)
+        usual = CONDITIONS[condition].limit
+        limits = self._judge.limits
+        limits.limit[patient, condition] = usual if limit.limit is None else limit.limit
+        limits.enabled[patient, condition] = limit.enabled
 
     def _live(self) -> None:
         said = self._said + self._told
@@ -295,6 +308,7 @@ class Monitord:
 def prepare(settings: MonitordSettings) -> None:
     """Compile before any right is taken: this is seconds of a core."""
     warm(settings.sensors)
+    judge.warm(settings.leads)
 
 
 if __name__ == "__main__":

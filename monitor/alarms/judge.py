@@ -28,6 +28,7 @@ from monitor.alarms.limit import Limits
 from monitor.alarms.pulse import ARTERY, LIGHT, PULSE, SOURCES
 from monitor.alarms.rhythm import RHYTHM
 from monitor.engine import TICK_NS, Engine, Found
+from monitor.engine import warm as warm_engine
 from monitor.messages import Metric, Reason, Signal
 from monitor.vitals.abp import Abp
 from monitor.vitals.heart import Heart
@@ -185,7 +186,8 @@ def _take(leads: NDArray[Any], x: NDArray[np.float32]) -> None:
 
 
 def warm(leads: int = 3) -> None:
-    """Compile every kernel."""
+    """Compile every kernel that a ward needs."""
+    warm_engine()
     engine = Engine(("icu/1",), 0)
     engine.tick(TICK_NS)
     Judge(1, leads).tick(engine, TICK_NS)

@@ -121,7 +121,7 @@ SIMULATOR: Final = "teleop.sim.simd"
 WATCHDOG: Final = "watchdogd"
 
 MONITOR: Final = "monitor.monitord"
-VITALS: Final = "monitor.engine"
+VITALS: Final = "monitor.alarms.judge"
 
 SHAPE: Final = "teleop.robot.shape"
 PICTURE: Final = "teleop.sim.endoscope.renderer"

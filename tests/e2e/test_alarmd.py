@@ -47,7 +47,7 @@ REGISTRY = Registry(VOCABULARY)
 class House:
     """The process, its judge, and a listener on this machine."""
 
-    def __init__(self, store: str = "alarms.journal") -> None:
+    def __init__(self, store: str = "alarms.journal", *, is_judged_here: bool = True) -> None:
         self.run_dir = Path(tempfile.mkdtemp(prefix="trocar-alarms-", dir="/dev/shm"))
         for name, role in DEVICES.items():
             keys.new(self.run_dir / "keys", name, role)
@@ -70,9 +70,11 @@ class House:
         self.log = self.run_dir / "alarmd.log"
         self.context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
         self.judge = self._connect(zmq.PUSH, evidence(self.run_dir))
-        self.told = self.context.socket(zmq.PULL)
-        self.told.linger = 0
-        self.told.bind(sources(self.run_dir))
+        self.is_judged_here = is_judged_here
+        if is_judged_here:
+            self.told = self.context.socket(zmq.PULL)
+            self.told.linger = 0
+            self.told.bind(sources(self.run_dir))
         self.ear = self._connect(zmq.SUB, alarms(self.run_dir))
         self.ear.subscribe(b"")
         self.near = self._connect(zmq.DEALER, desk(self.run_dir))
@@ -103,11 +105,8 @@ class House:
             assert self.child.poll() is None, self.log.read_text()
             assert time.monotonic() < end, f"it took too long\n{self.log.read_text()}"
             now_ns = time.monotonic_ns()
-            found = Evidence.of(len(BEDS))
-            for each in self.holds:
-                found.holds[each], found.onset_ns[each] = True, now_ns - 4_000_000_000
-            for part in self.teller.tell(found, now_ns):
-                self.judge.send(encode(part), zmq.NOBLOCK)
+            if self.is_judged_here:
+                self.judges(now_ns)
             if (ask := self.listener.to_send(now_ns)) is not None:
                 self.near.send(encode(ask))
             for socket in (self.ear, self.near):
@@ -117,6 +116,13 @@ class House:
                     self.topics += [parts[0].decode()] if len(parts) == 2 else []
                     self.heard.append(message)
                     self.listener.receive(message, time.monotonic_ns())
+
+    def judges(self, now_ns: int) -> None:
+        found = Evidence.of(len(BEDS))
+        for each in self.holds:
+            found.holds[each], found.onset_ns[each] = True, now_ns - 4_000_000_000
+        for part in self.teller.tell(found, now_ns):
+            self.judge.send(encode(part), zmq.NOBLOCK)
 
     def shows(self, *wanted: tuple[str, Condition, Presence]) -> bool:
         """Tell whether the listener knows of exactly these alerts."""
