@@ -44,7 +44,7 @@ WAVE: Final = 0.05
 WAVE_NOT: Final = -0.06
 #: Windows in a row until uneven waves are fibrillation, and even ones a tachycardia.
 WAVES: Final = 9
-WAVES_AFTER: Final = 4  # behind a tachycardia, whose end is in the window for so long
+WAVES_AFTER: Final = 7  # behind a tachycardia, whose end is in the window for so long
 ROLLS: Final = 2
 ROLLS_SURE: Final = 8
 #: Even is a wave that comes back on time, this part of its periods, no faster than 270 bpm.
@@ -62,8 +62,10 @@ STANDS_OUT: Final = 3.5
 #: mV, or of the usual height where that is more: between pieces a baseline jumps, or has settled.
 JUMP_MV: Final = 0.5
 SETTLED_MV: Final = 0.05
-#: Samples without a change after which an amplifier is at its rail, not settled.
-STUCK: Final = 25
+#: Pieces in a row that must be: an amplifier at its rail stands still as well, for a while; and
+#: pieces after which it is not waited for: 10 s.
+SETTLED: Final = 2
+ADRIFT: Final = 25
 #: A lead whose quietest pieces are this part of the usual height is noisy.
 NOISY: Final = 0.1
 #: Slower by this than what the ECG says denies it.
@@ -88,7 +90,8 @@ FUSION: Final = np.dtype(
         ("on_ns", np.int64),  # since when a lead is there, 0: none is
         ("usual", np.float64, (LEADS,)),  # height of the highest piece, mV, 0: unknown
         ("judged", np.int64, (LEADS,)),  # pieces of each lead that were looked at
-        ("adrift", np.uint8, (LEADS,)),  # a baseline that jumped, and has not settled
+        ("adrift", np.int64, (LEADS,)),  # pieces that a baseline may take to settle; 0: it has
+        ("settled", np.int64, (LEADS,)),  # pieces in a row
         ("adrift_ns", np.int64),  # when there last was no lead but such
         ("waves", np.int64),  # windows in a row that are waves
         ("rolls", np.int64),  # of them, in a row, that are even
@@ -149,10 +152,10 @@ def judge(
 
 @jit
 def _is_off(lead_off: NDArray[np.bool_]) -> bool:
+    found = 0
     for lead in range(lead_off.shape[0]):
-        if not lead_off[lead]:
-            return False
-    return True
+        found += lead_off[lead]
+    return bool(found == lead_off.shape[0])
 
 
 @jit
@@ -187,19 +190,23 @@ def _look(state: Any, beats: Any, leads: Any, lead_off: NDArray[np.bool_], now_n
 def _follow(state: Any, lead: Any, i: int) -> None:
     """Notice that an electrode lost its grip: its amplifier takes seconds to come back."""
     scale = max(1.0, float(state["usual"][i]))
+    is_settled = lead["drift"] < SETTLED_MV * scale
+    state["settled"][i] = state["settled"][i] + 1 if is_settled else 0
     if lead["drift"] >= JUMP_MV * scale:
-        state["adrift"][i] = 1
-    elif lead["drift"] < SETTLED_MV * scale and lead["mask"]["run"] < STUCK:
+        state["adrift"][i] = ADRIFT
+    elif state["settled"][i] >= SETTLED:
         state["adrift"][i] = 0
+    else:
+        state["adrift"][i] = max(0, state["adrift"][i] - 1)
 
 
 @jit
 def _is_adrift(state: Any, lead_off: NDArray[np.bool_]) -> bool:
     """Tell whether no lead stands on its baseline."""
+    found = 0
     for i in range(lead_off.shape[0]):
-        if not lead_off[i] and not state["adrift"][i]:
-            return False
-    return True
+        found += not lead_off[i] and state["adrift"][i] == 0
+    return found == 0
 
 
 @jit
@@ -320,9 +327,9 @@ def _say(
 
 @jit
 def _wide(state: Any, beats: Any, now_ns: int) -> tuple[int, float]:
-    """Give when a tachycardia of the ventricles began, and its rate: by its beats, or as even waves.
+    """Give when a tachycardia of the ventricles began, and its rate; or 0.
 
-    What is fibrillation by its waves needs more of it.
+    It is known by its beats, or as even waves. What is fibrillation by its waves needs more of it.
     """
     begin_ns = rhythm.ventricular_ns(beats, now_ns)
     is_uneven = state["waves"] >= WAVES and state["rolls"] == 0
