@@ -54,11 +54,16 @@ PERIOD_S: Final = 0.22
 RUN_SURE: Final = 10
 #: mV, top to bottom: less is no fibrillation that could be told from noise.
 WAVE_MV: Final = 0.15
+WAVE_NOT_MV: Final = 0.08
 PIECE_NS: Final = 400 * MS
 WINDOW_NS: Final = 4_000 * MS
 #: Where nothing is higher than this part of the usual, nor stands out so far, no beat is.
 FLAT: Final = 0.5
 STANDS_OUT: Final = 3.5
+#: mV: what stands out and is as high may be a beat that is not found yet (AAMI EC13); and so long
+#: it is waited for, in which the sensor lets its levels go.
+MAY_BEAT_MV: Final = 0.15
+MAY_BEAT_NS: Final = 6_200 * MS
 #: mV, or of the usual height where that is more: between pieces a baseline jumps, or has settled.
 JUMP_MV: Final = 0.5
 SETTLED_MV: Final = 0.05
@@ -249,8 +254,24 @@ def _is_flat(state: Any, leads: Any, lead_off: NDArray[np.bool_]) -> bool:
             continue
         if not lead["high"] < FLAT * usual or lead["high"] > STANDS_OUT * lead["low"]:
             return False
+        if lead["wave"] >= WAVE and lead["middle"] >= WAVE_NOT_MV:
+            return False
         found = True
     return found
+
+
+@jit
+def _may_beat(leads: Any, lead_off: NDArray[np.bool_]) -> bool:
+    """Tell whether something stands out of the line in most leads, as another kind of beat does."""
+    shown = out = 0
+    highest = 0.0
+    for i in range(leads.shape[0]):
+        high = leads[i]["high"]
+        if not lead_off[i]:
+            shown += 1
+            out += high > STANDS_OUT * leads[i]["low"]
+            highest = max(highest, high)
+    return 2 * out > shown and highest >= MAY_BEAT_MV
 
 
 @jit
@@ -358,6 +379,8 @@ def _stands(
     state: Any, beats: Any, pulses: Any, leads: Any, lead_off: NDArray[np.bool_], now_ns: int
 ) -> int:
     """Give when the last beat was, if the heart stands; else 0."""
+    if state["waves"] > 0:
+        return 0
     is_silent = pulse.silent_ns(pulses, now_ns) >= STANDS_NS + PULSE_BEHIND_NS
     begin_ns = state["on_ns"] + LEARN_NS
     last_ns = max(begin_ns, beats["beat_ns"])
@@ -369,6 +392,8 @@ def _stands(
                 return 0
             if not _is_noisy(state, leads, lead_off) or _is_higher(state, leads, lead_off):
                 return 0
+    if now_ns - last_ns < MAY_BEAT_NS and _may_beat(leads, lead_off):
+        return 0
     if not is_silent and now_ns - state["adrift_ns"] < STANDS_NS:
         state["denied_ns"] = now_ns
         return 0
