@@ -44,7 +44,7 @@ WAVE: Final = 0.05
 WAVE_NOT: Final = -0.06
 #: Windows in a row until uneven waves are fibrillation, and even ones a tachycardia.
 WAVES: Final = 9
-WAVES_AFTER: Final = 4  # behind a tachycardia, whose end is in the window for so long
+WAVES_AFTER: Final = 7  # behind a tachycardia, whose end is in the window for so long
 ROLLS: Final = 2
 ROLLS_SURE: Final = 8
 #: Even is a wave that comes back on time, this part of its periods, no faster than 270 bpm.
@@ -54,16 +54,23 @@ PERIOD_S: Final = 0.22
 RUN_SURE: Final = 10
 #: mV, top to bottom: less is no fibrillation that could be told from noise.
 WAVE_MV: Final = 0.15
+WAVE_NOT_MV: Final = 0.08
 PIECE_NS: Final = 400 * MS
 WINDOW_NS: Final = 4_000 * MS
 #: Where nothing is higher than this part of the usual, nor stands out so far, no beat is.
 FLAT: Final = 0.5
 STANDS_OUT: Final = 3.5
+#: mV: what stands out and is as high may be a beat that is not found yet (AAMI EC13); and so long
+#: it is waited for, in which the sensor lets its levels go.
+MAY_BEAT_MV: Final = 0.15
+MAY_BEAT_NS: Final = 6_200 * MS
 #: mV, or of the usual height where that is more: between pieces a baseline jumps, or has settled.
 JUMP_MV: Final = 0.5
 SETTLED_MV: Final = 0.05
-#: Samples without a change after which an amplifier is at its rail, not settled.
-STUCK: Final = 25
+#: Pieces in a row that must be: an amplifier at its rail stands still as well, for a while; and
+#: pieces after which it is not waited for: 10 s.
+SETTLED: Final = 2
+ADRIFT: Final = 25
 #: A lead whose quietest pieces are this part of the usual height is noisy.
 NOISY: Final = 0.1
 #: Slower by this than what the ECG says denies it.
@@ -88,7 +95,8 @@ FUSION: Final = np.dtype(
         ("on_ns", np.int64),  # since when a lead is there, 0: none is
         ("usual", np.float64, (LEADS,)),  # height of the highest piece, mV, 0: unknown
         ("judged", np.int64, (LEADS,)),  # pieces of each lead that were looked at
-        ("adrift", np.uint8, (LEADS,)),  # a baseline that jumped, and has not settled
+        ("adrift", np.int64, (LEADS,)),  # pieces that a baseline may take to settle; 0: it has
+        ("settled", np.int64, (LEADS,)),  # pieces in a row
         ("adrift_ns", np.int64),  # when there last was no lead but such
         ("waves", np.int64),  # windows in a row that are waves
         ("rolls", np.int64),  # of them, in a row, that are even
@@ -149,10 +157,10 @@ def judge(
 
 @jit
 def _is_off(lead_off: NDArray[np.bool_]) -> bool:
+    found = 0
     for lead in range(lead_off.shape[0]):
-        if not lead_off[lead]:
-            return False
-    return True
+        found += lead_off[lead]
+    return bool(found == lead_off.shape[0])
 
 
 @jit
@@ -187,19 +195,23 @@ def _look(state: Any, beats: Any, leads: Any, lead_off: NDArray[np.bool_], now_n
 def _follow(state: Any, lead: Any, i: int) -> None:
     """Notice that an electrode lost its grip: its amplifier takes seconds to come back."""
     scale = max(1.0, float(state["usual"][i]))
+    is_settled = lead["drift"] < SETTLED_MV * scale
+    state["settled"][i] = state["settled"][i] + 1 if is_settled else 0
     if lead["drift"] >= JUMP_MV * scale:
-        state["adrift"][i] = 1
-    elif lead["drift"] < SETTLED_MV * scale and lead["mask"]["run"] < STUCK:
+        state["adrift"][i] = ADRIFT
+    elif state["settled"][i] >= SETTLED:
         state["adrift"][i] = 0
+    else:
+        state["adrift"][i] = max(0, state["adrift"][i] - 1)
 
 
 @jit
 def _is_adrift(state: Any, lead_off: NDArray[np.bool_]) -> bool:
     """Tell whether no lead stands on its baseline."""
+    found = 0
     for i in range(lead_off.shape[0]):
-        if not lead_off[i] and not state["adrift"][i]:
-            return False
-    return True
+        found += not lead_off[i] and state["adrift"][i] == 0
+    return found == 0
 
 
 @jit
@@ -242,8 +254,24 @@ def _is_flat(state: Any, leads: Any, lead_off: NDArray[np.bool_]) -> bool:
             continue
         if not lead["high"] < FLAT * usual or lead["high"] > STANDS_OUT * lead["low"]:
             return False
+        if lead["wave"] >= WAVE and lead["middle"] >= WAVE_NOT_MV:
+            return False
         found = True
     return found
+
+
+@jit
+def _may_beat(leads: Any, lead_off: NDArray[np.bool_]) -> bool:
+    """Tell whether something stands out of the line in most leads, as another kind of beat does."""
+    shown = out = 0
+    highest = 0.0
+    for i in range(leads.shape[0]):
+        high = leads[i]["high"]
+        if not lead_off[i]:
+            shown += 1
+            out += high > STANDS_OUT * leads[i]["low"]
+            highest = max(highest, high)
+    return 2 * out > shown and highest >= MAY_BEAT_MV
 
 
 @jit
@@ -320,9 +348,9 @@ def _say(
 
 @jit
 def _wide(state: Any, beats: Any, now_ns: int) -> tuple[int, float]:
-    """Give when a tachycardia of the ventricles began, and its rate: by its beats, or as even waves.
+    """Give when a tachycardia of the ventricles began, and its rate; or 0.
 
-    What is fibrillation by its waves needs more of it.
+    It is known by its beats, or as even waves. What is fibrillation by its waves needs more of it.
     """
     begin_ns = rhythm.ventricular_ns(beats, now_ns)
     is_uneven = state["waves"] >= WAVES and state["rolls"] == 0
@@ -351,6 +379,8 @@ def _stands(
     state: Any, beats: Any, pulses: Any, leads: Any, lead_off: NDArray[np.bool_], now_ns: int
 ) -> int:
     """Give when the last beat was, if the heart stands; else 0."""
+    if state["waves"] > 0:
+        return 0
     is_silent = pulse.silent_ns(pulses, now_ns) >= STANDS_NS + PULSE_BEHIND_NS
     begin_ns = state["on_ns"] + LEARN_NS
     last_ns = max(begin_ns, beats["beat_ns"])
@@ -362,6 +392,8 @@ def _stands(
                 return 0
             if not _is_noisy(state, leads, lead_off) or _is_higher(state, leads, lead_off):
                 return 0
+    if now_ns - last_ns < MAY_BEAT_NS and _may_beat(leads, lead_off):
+        return 0
     if not is_silent and now_ns - state["adrift_ns"] < STANDS_NS:
         state["denied_ns"] = now_ns
         return 0

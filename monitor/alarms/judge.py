@@ -21,7 +21,8 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from monitor.alarms import apnoea, fusion, limit, pulse, rhythm, strip, technical
+from monitor.alarms import af, apnoea, fusion, limit, pulse, rhythm, strip, technical
+from monitor.alarms.af import FLUTTER
 from monitor.alarms.condition import CONDITIONS, Condition, Evidence
 from monitor.alarms.fusion import FUSION
 from monitor.alarms.limit import Limits
@@ -67,6 +68,7 @@ class Judge:
         self._pulse = np.zeros((patients, SOURCES), PULSE)
         self._strip = np.zeros((patients, leads), strip.LEAD)
         self._fusion = np.zeros(patients, FUSION)
+        self._af = np.zeros(patients, FLUTTER)
         self._lead_off = np.ones((patients, leads), np.bool_)
         self._quality = np.zeros((patients, leads))
         self._nobody = np.zeros(patients, np.int64)
@@ -96,6 +98,7 @@ class Judge:
             now_ns,
             *said,
         )
+        af.judge(self._af, self._lead_off.all(axis=1), *said)
         apnoea.judge(numbers.reason, now_ns, *said)
         begin_ns = self._begin_ns
         limit.cross(
@@ -114,7 +117,7 @@ class Judge:
 
     def reset(self, patient: int) -> None:
         """Forget one patient: another device speaks."""
-        for memory in (self._rhythm, self._pulse, self._strip, self._fusion, self._begin_ns):
+        for memory in self._memories():
             memory[patient] = np.zeros((), memory.dtype)
         for lead in range(self._strip.shape[1]):
             strip.forget(self._strip[patient, lead])
@@ -136,11 +139,17 @@ class Judge:
         return (
             *self.limits,
             *self.evidence,
+            *self._memories(),
+        )
+
+    def _memories(self) -> Memory:
+        return (
             self._begin_ns,
             self._rhythm,
             self._pulse,
             self._strip,
             self._fusion,
+            self._af,
         )
 
     def _hear(self, engine: Engine, now_ns: int) -> None:
@@ -151,6 +160,7 @@ class Judge:
             when = _when(found, now_ns, delays_ns)
             if isinstance(sensor, Heart):
                 rhythm.hear(self._rhythm, *when)
+                af.hear(self._af, *when)
                 self._lead_off[:] = sensor.ecg.lead_off
                 self._quality[:] = sensor.ecg.quality
             elif isinstance(sensor, Ppg | Abp):

@@ -106,7 +106,7 @@ def hear(
 @jit
 def _take(state: Any, at_ns: int, row: Any) -> None:
     label, height = row["label"], float(row["value"][2])
-    is_own = label == _NORMAL or label == _SUPRAVENTRICULAR or label == _PACED
+    is_own = label in (_NORMAL, _SUPRAVENTRICULAR, _PACED)
     is_high = state["usual"] == 0.0 or height >= CREDIBLE * state["usual"]
     is_credible = not math.isnan(height) and (is_own or is_high)
     is_gap = math.isnan(float(row["value"][0])) or state["count"] == 0

@@ -242,15 +242,15 @@ def is_whole(lead: Any, pieces: int) -> bool:
     """Tell whether the last pieces can be judged."""
     if lead["pieces"] < pieces:
         return False
+    found = 0
     for k in range(pieces):
-        if not lead["pieced"][(lead["pieces"] - 1 - k) % PIECES]["is_whole"]:
-            return False
-    return True
+        found += lead["pieced"][(lead["pieces"] - 1 - k) % PIECES]["is_whole"]
+    return found == pieces
 
 
 @jit
 def leak(lead: Any, pieces: int) -> tuple[float, int]:
-    """Give the least leakage over the last pieces, 0 to 1, and the half period, samples at 50 Hz."""
+    """Give the least leakage over the last pieces, 0 to 1, and the half period, samples."""
     size = 1e-9
     for k in range(pieces):
         size += lead["pieced"][(lead["pieces"] - 1 - k) % PIECES]["size"]
