@@ -16,7 +16,7 @@ import pytest
 import zmq
 
 from bench import readings
-from bench.children import spawn, stop
+from bench.children import REPOSITORY, spawn, stop
 from bench.ports import free_ports
 from monitor.alarms.alert import Presence, Refusal
 from monitor.alarms.condition import Condition, Evidence
@@ -25,6 +25,10 @@ from monitor.alarms.holding import Teller
 from monitor.alarms.listener import Listener
 from monitor.alarms.messages import VOCABULARY, Acknowledge, Done, Limit, Pause
 from monitor.settings import AlarmdSettings, alarms, desk, evidence, sources
+from teleop.node import alarms as node_alarms
+from teleop.node.alarms import AlarmError
+from teleop.node.config import Alarms, Monitor, Node, NodeConfig
+from teleop.node.watch import Wish
 from transport.io import keys
 from transport.io.keys import Keyring, Role
 from transport.io.process import ProcessSettings
@@ -311,3 +315,66 @@ def test_bytes_that_are_nothing_are_refused_by_name(house):
     house.until(lambda: house.counted('alarms_refused_total{cause="wire"}') == 1)
     house.until(lambda: house.counted('alarms_refused_total{cause="parts"}') == 2)
     house.until(lambda: house.counted('alarms_refused_total{cause="evidence"}') == 1)
+
+
+def test_the_subscriber_of_the_docs_hears_an_alarm_and_a_silence(house, tmp_path):
+    page = (REPOSITORY / "docs" / "alarms.md").read_text()
+    program = page.partition("```python\n")[2].partition("```")[0]
+    assert len([line for line in program.splitlines() if line]) <= 13, "twelve, and the imports"
+    file = tmp_path / "subscriber.py"
+    file.write_text(program)
+    secret = house.run_dir / "keys" / "screen.secret"
+    server = house.keyring.server("monitor").decode()
+    said = tmp_path / "said"
+    listening = spawn([str(file), str(secret), server, house.settings.publish], output=said)
+    try:
+        house.until(lambda: house.counted('alarms_handshake_total{result="admitted"}') >= 1)
+        house.until(lambda: house.listener.alive is not None)
+        flips = [{(0, C.VF)}, set()]
+
+        def hears() -> bool:  # its subscription comes when it comes: the alarm goes on and off
+            house.holds = flips[int(time.monotonic()) % 2]
+            return "alarm/high/icu/1/vf ON" in said.read_text()
+
+        house.until(hears)
+        house.is_killed()
+        end = time.monotonic() + PATIENCE_S
+        while "FEED SILENT" not in said.read_text():
+            assert time.monotonic() < end
+            time.sleep(0.05)
+    finally:
+        stop([listening])
+
+
+def test_a_terminal_shows_alarms_and_answers_them(house, capsys):
+    config = config_of(house)
+    house.holding((0, C.ASYSTOLE), (2, C.HR_HIGH))
+    house.until(lambda: len(house.listener.alerts()) == 2)
+    assert node_alarms.watch(config, Wish(seconds=0.2, json=True)) == 0
+    first, second = (json.loads(line) for line in capsys.readouterr().out.splitlines()[:2])
+    assert (first["bed"], first["condition"], first["presence"]) == ("icu/1", "asystole", "On")
+    assert second["priority"] == "Me"
+    (line,) = node_alarms.acknowledge(config, "icu/1", "", "", "here")
+    assert "Asystole" in line
+    assert [row["presence"] for row in node_alarms.listing(config)] == ["Ack", "On"]
+    with pytest.raises(AlarmError, match="nothing to be acknowledged"):
+        node_alarms.acknowledge(config, "icu/1", "", "", "")
+    with pytest.raises(AlarmError, match="no bed"):
+        node_alarms.acknowledge(config, "icu/9", "", "", "")
+    node_alarms.set_limit(config, "or/1", "hr_high", "140", "")
+    node_alarms.set_limit(config, "or/1", "hr_high", "off", "")
+    rows = {row["condition"]: row for row in node_alarms.limits(config, "or/1")}
+    assert (rows["hr_high"]["limit"], rows["hr_high"]["judged"]) == ("> 140", "no")
+    with pytest.raises(AlarmError, match="high priority"):
+        node_alarms.set_limit(config, "or/1", "asystole", "off", "")
+    node_alarms.pause(config, "or/1", 30, "")
+    node_alarms.change(config, "icu/1", "discharge", "")
+    with pytest.raises(AlarmError, match="role icu"):
+        node_alarms.pause(config, "or/1", 30, "screen")
+
+
+def config_of(house: House) -> NodeConfig:
+    node = Node(name="alarms", state_dir=str(house.run_dir), run_dir=str(house.run_dir))
+    monitor = Monitor(identity="monitor", beds=BEDS)
+    doors = Alarms(publish=house.settings.publish, desk=house.settings.desk)
+    return NodeConfig(node=node, monitor=monitor, alarms=doors)
