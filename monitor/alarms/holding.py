@@ -15,13 +15,12 @@ from numpy.typing import NDArray
 
 from monitor.alarms.condition import Condition, Evidence
 from monitor.alarms.messages import HELD, HELD_MAX, Holding
-from monitor.rows import MS
 
+MS: Final = 1_000_000
 REPEAT_NS: Final = 500 * MS
 #: All conditions of all beds that a node may have.
 PARTS_MAX: Final = 512
 _US: Final = 1000
-_MS: Final = 1_000_000
 
 
 def digest(beds: Sequence[str]) -> int:
@@ -62,7 +61,7 @@ class Teller:
                 self._beds,
                 self._incarnation,
                 self._tick,
-                (now_ns - self._start_ns) // _MS,
+                (now_ns - self._start_ns) // MS,
                 part,
                 len(parts),
                 table[first : first + HELD_MAX].tobytes(),

@@ -20,9 +20,9 @@ from typing import Final, NamedTuple
 
 from monitor.alarms.alert import Presence
 from monitor.alarms.messages import Alert, AlertRow, Alive, Ask, BedRow, Page, Place, SettingRow
-from monitor.rows import MS
 from transport.wire.codec import Message
 
+MS: Final = 1_000_000
 #: Said twice as often.
 SILENCE_NS: Final = 1_000 * MS
 #: Judged much more often.

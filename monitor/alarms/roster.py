@@ -25,8 +25,8 @@ from numpy.typing import NDArray
 from monitor.alarms.alert import Bed, Presence, Refusal, Said, Verb
 from monitor.alarms.condition import Condition, Evidence
 from monitor.alarms.setting import Setting
-from monitor.rows import MS
 
+MS: Final = 1_000_000
 #: The longest delay of a condition (10 s), and what sensors need to learn a patient (about 10 s),
 #: and as much again.
 SETTLE_NS: Final = 30_000 * MS

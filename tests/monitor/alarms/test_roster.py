@@ -1,5 +1,8 @@
 """A ward's alerts under any evidence, any answers and any restart."""
 
+import subprocess
+import sys
+
 import numpy as np
 from hypothesis import Phase, settings
 from hypothesis import strategies as st
@@ -229,3 +232,9 @@ def test_the_wards_evidence_is_left_as_it_was():
     roster.set("icu/1", C.HR_HIGH, Setting(enabled=False), "desk")
     roster.judge(holding, 0, S)
     assert np.argwhere(holding.holds).tolist() == [[0, C.HR_HIGH]]
+
+
+def test_what_tells_alarms_starts_without_what_judges_them():
+    program = "import sys, monitor.alarmd; print('numba' in sys.modules)"
+    found = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert found.stdout.strip() == "False", found.stderr
