@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
@@ -21,11 +21,13 @@ import zmq
 
 from monitor.alarms import memory, report
 from monitor.alarms.alert import Bed, Presence, Said
-from monitor.alarms.condition import Priority
+from monitor.alarms.condition import Condition
 from monitor.alarms.desk import CAUSES, Desk
 from monitor.alarms.holding import Judged
-from monitor.alarms.messages import Alive, Ask, Holding
+from monitor.alarms.messages import Alive, Holding
 from monitor.alarms.roster import Roster
+from monitor.alarms.tally import Tally
+from monitor.robotline import RobotLine
 from monitor.settings import AlarmdSettings, alarms, desk, evidence, sources
 from safety.audit import Outcome
 from safety.store.audit import AuditLog
@@ -46,7 +48,6 @@ DOORS: Final = {
     LISTENERS: frozenset({Role.ICU, Role.OBSERVER}),
     DESK: frozenset({Role.ICU, Role.OBSERVER}),
 }
-HANDSHAKES: Final = ("admitted", "unknown_key", "wrong_role", "unknown_domain", "not_curve")
 #: Why something was refused: by the socket, as evidence, by the desk.
 REFUSED: Final = (*SOCKET_CAUSES, "evidence", *CAUSES)
 #: What one device may ask and answer: a page each 2 ms while it catches up.
@@ -58,7 +59,6 @@ TICK_NS: Final = 50_000_000
 SETTINGS_A_TICK: Final = 32
 TUNING: Final = Tuning(hwm=8192)
 _EVIDENCE: Final = Registry((Holding,))
-_ASK: Final = Registry((Ask,))
 _MS: Final = 1_000_000
 #: An id is the wall clock's millisecond of the start, and a number; so it is nobody else's.
 _ID_BITS: Final = 20
@@ -69,7 +69,7 @@ class Alarmd:
 
     def __init__(self, settings: AlarmdSettings, runtime: Runtime) -> None:
         self._runtime, self._clock = runtime, runtime.clock
-        self._open_board(runtime)
+        self._tally = Tally(runtime, REFUSED)
         self._keyring = keyring = Keyring.load(settings.keys)
         self._ahead_ns = time.time_ns() - runtime.clock.now_ns()
         self._incarnation = time.time_ns() // _MS
@@ -85,7 +85,7 @@ class Alarmd:
         self._turn = 0
         self._scribe = self._open_audit(settings)
         identity = keyring.identity(settings.identity)
-        shaken = self._handshakes
+        shaken = self._tally.shaken
         runtime.keep(Doorman(runtime.loop, runtime.context, keyring, DOORS, lambda r: shaken[r]()))
         self._publishers = self._publish(settings, runtime, identity)
         self._open_desk(settings, runtime, identity)
@@ -95,6 +95,9 @@ class Alarmd:
         judge = tune(runtime.context.socket(zmq.PUSH), Tuning(hwm=256))
         judge.connect(sources(runtime.settings.run_dir))
         self._judge = runtime.keep(Port(runtime.loop, judge, lambda _: None))
+        self._robot = None
+        if settings.robot is not None:
+            self._robot = runtime.keep(RobotLine(runtime, keyring, identity, settings.robot))
         runtime.loop.every(ALIVE_NS, self._live)
         runtime.loop.every(TICK_NS, self._tick)
         self._live()
@@ -102,7 +105,7 @@ class Alarmd:
 
     def close(self) -> None:
         """Write what waits."""
-        self._count()
+        self._tally.look(self._roster.beds.values(), self._keeper.failures)
         self._keeper.close()
         if self._scribe is not None:
             self._scribe.close()
@@ -115,11 +118,11 @@ class Alarmd:
         try:
             part = _EVIDENCE.expect(frames[0].bytes, Holding)
         except WireError:
-            return self._refuse("evidence")
+            return self._tally.refuse("evidence")
         refused = self._judged.refused
         found = self._judged.receive(part, now_ns)
         if self._judged.refused > refused:
-            self._refuse("evidence")
+            self._tally.refuse("evidence")
         if found is not None:
             self._roster.judge(found, part.judged_ms * _MS, now_ns)
             self._drain()
@@ -132,7 +135,7 @@ class Alarmd:
         if answer is not None:
             self._callers.send(device.name, answer)
         while self._desk.refused:
-            self._refuse(self._desk.refused.popleft())
+            self._tally.refuse(self._desk.refused.popleft())
         while (act := self._desk.next_event()) is not None:
             if self._scribe is not None:
                 self._scribe.put(act.act, act.actor, act.target, Outcome.DONE, act.detail)
@@ -143,17 +146,14 @@ class Alarmd:
     def _asked_here(self, frames: list[zmq.Frame]) -> None:
         """Let whoever is on this machine ask."""
         if len(frames) != 2 or len(frames[1]) > MESSAGE_BYTES_MAX:
-            return self._refuse("parts")
+            return self._tally.refuse("parts")
         now_ns, data = self._clock.now_ns(), frames[1].bytes
         answer = self._desk.receive("", False, data, now_ns)
         if answer is not None:
             self._near.send_to(frames[0].bytes, answer)
         while self._desk.refused:
-            self._refuse(self._desk.refused.popleft())
+            self._tally.refuse(self._desk.refused.popleft())
         return None
-
-    def _refuse(self, cause: str) -> None:
-        self._refused[cause].add()
 
     # Out --------------------------------------------------------------------------------------
 
@@ -167,12 +167,14 @@ class Alarmd:
             self._say(said, bed, now_ns)
         for name, bed in changed.items():
             self._keeper.put(name, memory.write(bed, self._ahead_ns))
+        if self._robot is not None:
+            self._robot.tell(self._roster.beds[self._robot.bed], now_ns)
 
     def _say(self, said: Said, bed: Bed, now_ns: int) -> None:
         if said.alert is not None:
-            self._transitions[said.alert.priority].add()
+            self._tally.say(said.alert.priority)
             if said.alert.presence is Presence.ON:
-                self._took.record(max(0, now_ns - said.alert.detected_ns))
+                self._tally.took.record(max(0, now_ns - said.alert.detected_ns))
         message = report.message(said, bed, self._incarnation, now_ns)
         self._publish_all(report.topic(said), encode(message))
 
@@ -216,6 +218,9 @@ class Alarmd:
         self._keyring.refresh()
         self._callers.forget_revoked()
         self._roster.handle_deadline(self._clock.now_ns())
+        if self._robot is not None and (stopped := self._robot.has_stopped()) is not None:
+            now_ns = self._clock.now_ns()
+            self._roster.hear(self._robot.bed, Condition.ROBOT_STOPPED, stopped, now_ns)
         self._drain()
         touched, turn = tuple(self._touched), self._turn
         for k in range(min(len(touched), SETTINGS_A_TICK)):
@@ -223,7 +228,7 @@ class Alarmd:
             for limit in report.limits(self._roster.beds[name], (condition,)):
                 self._judge.send(encode(limit))
         self._turn = (turn + SETTINGS_A_TICK) % max(1, len(touched))
-        self._count()
+        self._tally.look(self._roster.beds.values(), self._keeper.failures)
 
     # At the start -----------------------------------------------------------------------------
 
@@ -242,7 +247,7 @@ class Alarmd:
         lost += journal.damaged
         if lost:
             self._damage = f"{lost} records of alarms were damaged, and are not known"
-        self._damaged.set(lost)
+        self._tally.damage(lost)
         roster.take_up(last_id)
         if self._damage:
             sys.stderr.write(f"alarmd: {settings.store}: {self._damage}\n")
@@ -283,7 +288,7 @@ class Alarmd:
                 settings.desk,
                 lambda device: None,
                 self._asked,
-                self._refuse,
+                self._tally.refuse,
                 rate_hz=RATE_HZ,
                 burst=BURST,
                 callers_max=CALLERS_MAX,
@@ -297,31 +302,9 @@ class Alarmd:
                 near,
                 self._asked_here,
                 limit=16,
-                on_surplus=lambda: self._refuse("parts"),
+                on_surplus=lambda: self._tally.refuse("parts"),
             )
         )
-
-    def _open_board(self, runtime: Runtime) -> None:
-        names = {cause: f'alarms_refused_total{{cause="{cause}"}}' for cause in REFUSED}
-        shaken = {name: f'alarms_handshake_total{{result="{name}"}}' for name in HANDSHAKES}
-        said = {p: f'alarms_said_total{{priority="{p.name.lower()}"}}' for p in Priority}
-        gauges = ("alarms_active", "alarms_high", "alarms_store_failures", "alarms_damaged")
-        board = runtime.open_board(
-            (*names.values(), *shaken.values(), *said.values()), gauges, ("alarm_said_ns",)
-        )
-        self._refused = {cause: board.counter(name) for cause, name in names.items()}
-        self._handshakes: dict[str, Callable[[], None]] = {
-            result: board.counter(name).add for result, name in shaken.items()
-        }
-        self._transitions = {p: board.counter(name) for p, name in said.items()}
-        self._active, self._high, self._failures, self._damaged = map(board.gauge, gauges)
-        self._took = board.histogram("alarm_said_ns")
-
-    def _count(self) -> None:
-        alerts = [a for bed in self._roster.beds.values() for a in bed.alerts.values()]
-        self._active.set(len(alerts))
-        self._high.set(sum(alert.priority is Priority.HIGH for alert in alerts))
-        self._failures.set(self._keeper.failures)
 
 
 if __name__ == "__main__":

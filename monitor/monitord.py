@@ -10,18 +10,18 @@ import sys
 from collections.abc import Callable
 from typing import Final
 
-import numpy as np
 import zmq
 
-from monitor import ingest
+from monitor import bulletin, ingest
 from monitor.alarms import judge
 from monitor.alarms.condition import CONDITIONS, Condition
 from monitor.alarms.holding import Teller
 from monitor.alarms.judge import Judge
-from monitor.alarms.messages import Alive, Limit
+from monitor.alarms.messages import Alive
+from monitor.alarms.wishes import Limit
 from monitor.bulletin import Bulletin
 from monitor.engine import TICK_NS, Engine, Found, warm
-from monitor.messages import Beat, Metric, Numeric, Reading, Samples, Signal
+from monitor.messages import Metric, Reading, Samples
 from monitor.settings import MonitordSettings, evidence, sources, vitals
 from monitor.vitals import numerics
 from monitor.vitals.seam import Options
@@ -57,7 +57,6 @@ ALIVE_NS: Final = 500_000_000
 _REGISTRY: Final = Registry((Samples, Reading))
 _LOCAL: Final = Registry((Samples, Reading, Limit))
 _CONDITIONS: Final = frozenset(Condition)
-_US: Final = 1000
 
 
 class Monitord:
@@ -210,43 +209,17 @@ class Monitord:
         self._publish(b"alive/vitals", encode(Alive(71, "vitals", self._incarnation, said, 0, "")))
 
     def _say_numbers(self, now_ns: int) -> None:
-        numbers = self._engine.numerics
-        for patient, metric in self._bulletin.due(numbers, now_ns):
+        engine = self._engine
+        for patient, metric in self._bulletin.due(engine.numerics, now_ns):
             self._said += 1
-            value = float(numbers.values[patient, metric])
-            message = Numeric(
-                66,
-                self._engine.beds[patient],
-                self._said,
-                metric,
-                None if value != value else value,
-                round(100 * float(numbers.quality[patient, metric])),
-                int(numbers.reason[patient, metric]),
-                max(0, int(numbers.age_ns[patient, metric])) // _US,
-            )
+            message = bulletin.numeric(engine, patient, metric, self._said)
             self._publish(self._vital[patient][metric], encode(message))
 
     def _say_beats(self, found: Found) -> None:
         """Say what one sensor found in this tick."""
-        n = len(found.events)
-        self._unsaid.add(max(0, n - BEATS_MAX))
-        delays_ns = self._engine.ingest.rows["delay_ns"].reshape(-1, len(Signal))
-        signals = list(found.sensor.SIGNALS)
-        for row in found.events.rows[: min(n, BEATS_MAX)]:
-            patient = int(row["patient"])
+        self._unsaid.add(max(0, len(found.events) - BEATS_MAX))
+        for patient, message in bulletin.beats(self._engine, found, self._told, BEATS_MAX):
             self._told += 1
-            value = float(row["value"][0])
-            behind_us = (found.at - int(row["at"])) * 1e6 / found.sensor.RATE_HZ
-            message = Beat(
-                67,
-                self._engine.beds[patient],
-                self._told,
-                int(row["kind"]),
-                int(row["label"]),
-                round(100 * float(row["quality"])),
-                value if np.isfinite(value) and abs(value) < 1e6 else None,
-                max(0, int(behind_us) + int(delays_ns[patient, signals].max()) // _US),
-            )
             self._publish(self._beat[patient], encode(message))
 
     def _publish(self, topic: bytes, data: bytes) -> None:

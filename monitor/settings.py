@@ -38,6 +38,24 @@ class MonitordSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     spo2_curve: Literal["linear", "max3010x"] = "linear"
 
 
+class CoupledRobot(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The robot that stands at a bed.
+
+    Parameters
+    ----------
+    name, bed : robot, and where it stands
+    guard : CURVE endpoint of its guard
+    state : socket in the run directory at which its relay publishes its state
+    policy : how far an alarm of the patient lowers what it may do (`monitor.alarms.coupling`)
+    """
+
+    name: str
+    bed: str
+    guard: str
+    state: str
+    policy: Literal["none", "degrade", "hold"]
+
+
 class AlarmdSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The slice of `alarmd`.
 
@@ -49,6 +67,7 @@ class AlarmdSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     beds : their places, in the monitor's order
     store : file of what alarms must remember
     audit, audit_head, signer : where acts are recorded, and who signs there
+    robot : which stands at one of the beds; None = none
     """
 
     process: ProcessSettings
@@ -61,6 +80,7 @@ class AlarmdSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     audit: str
     audit_head: str
     signer: str
+    robot: CoupledRobot | None = None
 
 
 def sources(run_dir: Path | str) -> str:

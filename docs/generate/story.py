@@ -18,22 +18,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from docs.generate.fields import MESSAGES
 from monitor.alarms.alert import Presence
 from monitor.alarms.condition import Condition, Priority
-from monitor.alarms.messages import (
-    Acknowledge,
-    Alert,
-    AlertRow,
-    Alive,
-    Ask,
-    BedRow,
-    Done,
-    Holding,
-    Limit,
-    Page,
-    Patient,
-    Pause,
-    Place,
-    SettingRow,
-)
+from monitor.alarms.messages import Alert, AlertRow, Alive, BedRow, Holding, Page, Place, SettingRow
+from monitor.alarms.wishes import Acknowledge, Ask, Done, Limit, Patient, Pause
 from monitor.messages import Beat, Block, Metric, Numeric, Reading, Reason, Signal, pack
 from monitor.vitals.events import Kind, Label
 from safety.bedside import Bind, Override, Report, Token

@@ -17,9 +17,9 @@ from typing import Final, NamedTuple
 from monitor.alarms import report
 from monitor.alarms.alert import Bed, Refusal
 from monitor.alarms.condition import CONDITIONS, Condition
-from monitor.alarms.messages import WISHES, Acknowledge, Ask, Done, Limit, Patient, Pause
 from monitor.alarms.roster import Roster
 from monitor.alarms.setting import Setting
+from monitor.alarms.wishes import WISHES, Acknowledge, Ask, Done, Limit, Patient, Pause
 from transport.wire.codec import Message, Registry, encode
 from transport.wire.errors import WireError
 

@@ -19,7 +19,8 @@ from collections.abc import Callable
 from typing import Final, NamedTuple
 
 from monitor.alarms.alert import Presence
-from monitor.alarms.messages import Alert, AlertRow, Alive, Ask, BedRow, Page, Place, SettingRow
+from monitor.alarms.messages import Alert, AlertRow, Alive, BedRow, Page, Place, SettingRow
+from monitor.alarms.wishes import Ask
 from transport.wire.codec import Message
 
 MS: Final = 1_000_000

@@ -1,11 +1,11 @@
-"""What is said of alarms: by the judge, to who listens, and by who answers.
+"""What is said of alarms: by the judge, and to who listens.
 
     alarm/<priority>/<unit>/<bed>/<condition>   Alert     a transition, as it happens
     bed/<unit>/<bed>                            Place     pause, settings, another patient
     alive/<source>                              Alive     each half second
 
-Whoever joins late, or missed something, asks for pages (`Ask`, `Page`) at the desk, and there
-answers alarms: every wish is answered with `Done`. Times are ages when they were sent. Of a bed
+Whoever joins late, or missed something, asks for pages at the desk, and there answers alarms
+(`monitor.alarms.wishes`). Times are ages when they were sent. Of a bed
 everything has a number (`seq`) that grows by one; `Alive.total` is the sum of all beds' numbers.
 """
 
@@ -16,6 +16,7 @@ from typing import Annotated, ClassVar, Final, Literal
 import msgspec
 import numpy as np
 
+from monitor.alarms.wishes import WISHES, Ask, Done, Words
 from monitor.messages import Value
 from transport.wire.codec import U8, U16, U32, U63, Message, Name, Text
 
@@ -30,9 +31,6 @@ HELD: Final = np.dtype(
     ]
 )
 HELD_MAX: Final = 248  # so that the message stays below 4096 bytes
-
-#: Words that are printed elsewhere: one line of ASCII.
-Words = Annotated[str, msgspec.Meta(max_length=32, pattern=r"^[ -~]*$")]
 
 
 class Holding(Message, frozen=True):
@@ -187,22 +185,6 @@ class Alive(Message, frozen=True):
     trouble: Text
 
 
-class Ask(Message, frozen=True):
-    """Ask for beds as they are now, as many as fit into an answer.
-
-    Parameters
-    ----------
-    request : number that the answer repeats
-    first : number of the first bed, from 0
-    """
-
-    KIND: ClassVar[int] = 72
-    BYTES_MAX: ClassVar[int] = 32
-    kind: Literal[72]
-    request: U32
-    first: U16
-
-
 class Page(Message, frozen=True):
     """Some beds, as they are now.
 
@@ -224,100 +206,5 @@ class Page(Message, frozen=True):
     beds: tuple[BedRow, ...]
 
 
-class Acknowledge(Message, frozen=True):
-    """Answer an alert.
-
-    Parameters
-    ----------
-    request : number that the answer repeats
-    bed : where the patient lies, "unit/bed"
-    id : of the alert that was seen
-    where : the place from which it is answered
-    """
-
-    KIND: ClassVar[int] = 74
-    BYTES_MAX: ClassVar[int] = 256
-    kind: Literal[74]
-    request: U32
-    bed: Name
-    id: U63
-    where: Words
-
-
-class Pause(Message, frozen=True):
-    """Silence a bed's sound.
-
-    Parameters
-    ----------
-    request : number that the answer repeats
-    bed : where the patient lies, "unit/bed"
-    seconds : s, at most 120; 0 ends the pause
-    """
-
-    KIND: ClassVar[int] = 75
-    BYTES_MAX: ClassVar[int] = 256
-    kind: Literal[75]
-    request: U32
-    bed: Name
-    seconds: U8
-
-
-class Limit(Message, frozen=True):
-    """Set a condition's limit at a bed, or switch it off; the alarms tell the judge so as well.
-
-    Parameters
-    ----------
-    request : number that the answer repeats
-    bed : where the patient lies, "unit/bed"
-    condition : which (`Condition`)
-    limit : in the metric's unit; nil = the usual one
-    enabled : whether it is judged at all
-    """
-
-    KIND: ClassVar[int] = 76
-    BYTES_MAX: ClassVar[int] = 256
-    kind: Literal[76]
-    request: U32
-    bed: Name
-    condition: U8
-    limit: Value | None
-    enabled: bool
-
-
-class Patient(Message, frozen=True):
-    """Another patient, or none: the bed's alerts are reset.
-
-    Parameters
-    ----------
-    request : number that the answer repeats
-    bed : where the patient lies, "unit/bed"
-    verb : "admit", "associate" (settings stay) or "discharge"
-    """
-
-    KIND: ClassVar[int] = 77
-    BYTES_MAX: ClassVar[int] = 256
-    kind: Literal[77]
-    request: U32
-    bed: Name
-    verb: Name
-
-
-class Done(Message, frozen=True):
-    """What became of a wish.
-
-    Parameters
-    ----------
-    request : number of the wish
-    refusal : why nothing came of it, "" when it was done
-    """
-
-    KIND: ClassVar[int] = 78
-    BYTES_MAX: ClassVar[int] = 256
-    kind: Literal[78]
-    request: U32
-    refusal: Text
-
-
-WISHES: Final[tuple[type[Message], ...]] = (Acknowledge, Pause, Limit, Patient)
 STREAM: Final[tuple[type[Message], ...]] = (Alert, Place, Alive)
 VOCABULARY: Final[tuple[type[Message], ...]] = (Holding, *STREAM, Ask, Page, *WISHES, Done)

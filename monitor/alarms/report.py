@@ -16,7 +16,8 @@ import msgspec
 
 from monitor.alarms.alert import Alert, Bed, Said
 from monitor.alarms.messages import Alert as AlertMessage
-from monitor.alarms.messages import AlertRow, BedRow, Limit, Page, Place, SettingRow
+from monitor.alarms.messages import AlertRow, BedRow, Page, Place, SettingRow
+from monitor.alarms.wishes import Limit
 from transport.wire.codec import Message
 
 _US: Final = 1000

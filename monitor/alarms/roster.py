@@ -78,10 +78,11 @@ class Roster:
         evidence : onsets in our time
         judged_ns : for how long its judge has judged
         """
-        holds = evidence.holds
+        holds = evidence.holds.copy()
+        holds[:, _OTHERS] = self._holds[:, _OTHERS]
         if judged_ns < SETTLE_NS:
-            holds = holds | self._holds
-        holds = holds & self._tells
+            holds |= self._holds
+        holds &= self._tells
         for patient, column in np.argwhere(holds != self._holds).tolist():
             bed, condition = self._rows[patient], Condition(column)
             if holds[patient, column]:
@@ -92,6 +93,17 @@ class Roster:
             else:
                 self._say(bed.end(condition))
         self._holds = holds
+
+    def hear(self, place: str, condition: Condition, holds: bool, now_ns: int) -> None:
+        """Hear of a condition that is not the judge's: whether it holds now."""
+        assert condition in _OTHERS
+        bed = self.beds[place]
+        patient = self._rows.index(bed)
+        holds = holds and bool(self._tells[patient, condition])
+        if holds != self._holds[patient, condition]:
+            self._holds[patient, condition] = holds
+            self._say(bed.begin(condition, now_ns, None, now_ns) if holds else bed.end(condition))
+            self._note_pause(bed)
 
     def acknowledge(self, place: str, alert_id: int, by: str, where: str, now_ns: int) -> Refusal:
         """Let a person answer an alert."""
@@ -165,6 +177,8 @@ class Roster:
 
 _CONDITIONS: Final = frozenset(Condition)
 _VERBS: Final = frozenset(Verb)
+#: Nothing that is seen of a patient: who else knows of them says so.
+_OTHERS: Final = [Condition.ROBOT_STOPPED]
 
 
 def _told(bed: Bed) -> NDArray[np.bool_]:

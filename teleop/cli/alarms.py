@@ -71,7 +71,7 @@ def _show(arguments: argparse.Namespace) -> int:
 
 
 def _ack(arguments: argparse.Namespace) -> int:
-    from teleop.node.alarms import acknowledge
+    from teleop.node.alarm_desk import acknowledge
     from teleop.node.console import running_node
 
     config = running_node(arguments.config, CONFIG)
@@ -82,7 +82,8 @@ def _ack(arguments: argparse.Namespace) -> int:
 
 
 def _pause(arguments: argparse.Namespace) -> int:
-    from teleop.node.alarms import AlarmError, pause
+    from teleop.node.alarm_desk import pause
+    from teleop.node.alarms import AlarmError
     from teleop.node.console import running_node
 
     if not 0 <= arguments.seconds <= PAUSE_S:
@@ -94,7 +95,8 @@ def _pause(arguments: argparse.Namespace) -> int:
 
 
 def _limits(arguments: argparse.Namespace) -> int:
-    from teleop.node.alarms import AlarmError, limits, set_limit
+    from teleop.node.alarm_desk import limits, set_limit
+    from teleop.node.alarms import AlarmError
     from teleop.node.console import running_node
 
     config = running_node(arguments.config, CONFIG)
@@ -109,7 +111,7 @@ def _limits(arguments: argparse.Namespace) -> int:
 
 
 def _change(arguments: argparse.Namespace) -> int:
-    from teleop.node.alarms import change
+    from teleop.node.alarm_desk import change
     from teleop.node.console import running_node
 
     config = running_node(arguments.config, CONFIG)

@@ -222,6 +222,11 @@ class Alarms(Section, frozen=True, kw_only=True):
         ),
     ] = "tcp://127.0.0.1:7409"
     desk: Tcp = "tcp://127.0.0.1:7410"
+    robot_bed: str = ""
+    robot_policy: Annotated[
+        Literal["none", "degrade", "hold"],
+        Meta(description='what an alarm there does to the robot: "none", "degrade" or "hold"'),
+    ] = "none"
 
 
 class Metrics(Section, frozen=True, kw_only=True):
@@ -461,6 +466,17 @@ def _no_bed(config: NodeConfig) -> str:
     return next((repr(bed) for bed in config.monitor.beds if not _BED.fullmatch(bed)), "")
 
 
+def _robot_in_no_bed(config: NodeConfig) -> str:
+    bed = config.alarms.robot_bed
+    return repr(bed) if bed and bed not in config.monitor.beds else ""
+
+
+def _alarm_without_right(config: NodeConfig) -> str:
+    alarms = config.alarms
+    is_told = bool(alarms.robot_bed) and config.monitor.identity in config.robot.ceilings
+    return "" if alarms.robot_policy == "none" or is_told else repr(alarms.robot_policy)
+
+
 def _bed_twice(config: NodeConfig) -> str:
     beds = config.monitor.beds
     return next((repr(bed) for bed in beds if beds.count(bed) > 1), "")
@@ -493,6 +509,12 @@ CHECKS: Final = (
     Check("robot.driver_listen", '"unix" for the simulator', _simulator_elsewhere),
     Check("monitor.beds", '"unit/bed", each 1 to 15 of a-z 0-9 _ -', _no_bed),
     Check("monitor.beds", "each bed once", _bed_twice),
+    Check("alarms.robot_bed", "one of monitor.beds", _robot_in_no_bed),
+    Check(
+        "alarms.robot_policy",
+        "alarms.robot_bed, and the monitor's identity in robot.ceilings",
+        _alarm_without_right,
+    ),
     Check("record.total_mb", "0, or room for three files", _no_room),
     Check("video.udp_ports", "a first port not above the last, up to 65535", _no_range),
     Check("metrics.listen", "a loopback address, because the page asks no key", _beyond_loopback),

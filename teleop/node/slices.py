@@ -12,7 +12,7 @@ from typing import Final, NamedTuple
 
 import msgspec
 
-from monitor.settings import AlarmdSettings, MonitordSettings
+from monitor.settings import AlarmdSettings, CoupledRobot, MonitordSettings
 from safety.grant import Role
 from safety.settings import WatchdogdSettings
 from safety.watchdog import Flow, Watched
@@ -330,6 +330,13 @@ def _monitord(config: NodeConfig, process: ProcessSettings) -> MonitordSettings:
 
 
 def _alarmd(config: NodeConfig, process: ProcessSettings) -> AlarmdSettings:
+    robot = CoupledRobot(
+        name=config.robot.name,
+        bed=config.alarms.robot_bed,
+        guard=reachable(config.robot.guard),
+        state=f"state.{config.relay.path_id}.ipc",
+        policy=config.alarms.robot_policy,
+    )
     return AlarmdSettings(
         process=process,
         keys=str(config.keys_dir),
@@ -341,6 +348,7 @@ def _alarmd(config: NodeConfig, process: ProcessSettings) -> AlarmdSettings:
         audit=str(audit.folder(config)),
         audit_head=str(audit.second(config)),
         signer=config.session.signer,
+        robot=robot if robot.bed else None,
     )
 
 

@@ -18,13 +18,18 @@ import zmq
 from bench import readings
 from bench.children import REPOSITORY, spawn, stop
 from bench.ports import free_ports
+from docs.generate.story import IDLE_STATE
 from monitor.alarms.alert import Presence, Refusal
 from monitor.alarms.condition import Condition, Evidence
 from monitor.alarms.desk import NOT_ICU
 from monitor.alarms.holding import Teller
 from monitor.alarms.listener import Listener
-from monitor.alarms.messages import VOCABULARY, Acknowledge, Done, Limit, Pause
-from monitor.settings import AlarmdSettings, alarms, desk, evidence, sources
+from monitor.alarms.messages import VOCABULARY
+from monitor.alarms.wishes import Acknowledge, Done, Limit, Pause
+from monitor.settings import AlarmdSettings, CoupledRobot, alarms, desk, evidence, sources
+from safety.messages import Ceiling
+from safety.state import State
+from teleop.node import alarm_desk
 from teleop.node import alarms as node_alarms
 from teleop.node.alarms import AlarmError
 from teleop.node.config import Alarms, Monitor, Node, NodeConfig
@@ -33,6 +38,7 @@ from transport.io import keys
 from transport.io.keys import Keyring, Role
 from transport.io.process import ProcessSettings
 from transport.wire.codec import Message, Registry, encode
+from transport.wire.messages import Clock
 
 PATIENCE_S = 30.0
 pytestmark = pytest.mark.timeout(120)
@@ -43,9 +49,11 @@ DEVICES = {
     "desk": Role.ICU,
     "screen": Role.OBSERVER,
     "surgeon": Role.CONSOLE,
+    "psm": Role.ROBOT,
 }
 C = Condition
 REGISTRY = Registry(VOCABULARY)
+GUARD = Registry((Clock, Ceiling))
 
 
 class House:
@@ -56,7 +64,7 @@ class House:
         for name, role in DEVICES.items():
             keys.new(self.run_dir / "keys", name, role)
         self.keyring = Keyring.load(self.run_dir / "keys")
-        publish, answers = (f"tcp://127.0.0.1:{port}" for port in free_ports(2))
+        publish, answers, guard = (f"tcp://127.0.0.1:{port}" for port in free_ports(3))
         self.settings = AlarmdSettings(
             process=ProcessSettings(name="alarmd", run_dir=str(self.run_dir), skew_seed=9),
             keys=str(self.run_dir / "keys"),
@@ -68,6 +76,9 @@ class House:
             audit=str(self.run_dir / "audit"),
             audit_head=str(self.run_dir / "audit-head"),
             signer="node",
+            robot=CoupledRobot(
+                name="psm", bed="or/1", guard=guard, state="state.1.ipc", policy="hold"
+            ),
         )
         self.path = self.run_dir / "alarmd.json"
         self.path.write_bytes(msgspec.json.encode(self.settings))
@@ -320,7 +331,8 @@ def test_bytes_that_are_nothing_are_refused_by_name(house):
 def test_the_subscriber_of_the_docs_hears_an_alarm_and_a_silence(house, tmp_path):
     page = (REPOSITORY / "docs" / "alarms.md").read_text()
     program = page.partition("```python\n")[2].partition("```")[0]
-    assert len([line for line in program.splitlines() if line]) <= 13, "twelve, and the imports"
+    lines = [line for line in program.splitlines() if line and not line.startswith("import")]
+    assert len(lines) <= 12
     file = tmp_path / "subscriber.py"
     file.write_text(program)
     secret = house.run_dir / "keys" / "screen.secret"
@@ -354,23 +366,73 @@ def test_a_terminal_shows_alarms_and_answers_them(house, capsys):
     first, second = (json.loads(line) for line in capsys.readouterr().out.splitlines()[:2])
     assert (first["bed"], first["condition"], first["presence"]) == ("icu/1", "asystole", "On")
     assert second["priority"] == "Me"
-    (line,) = node_alarms.acknowledge(config, "icu/1", "", "", "here")
+    (line,) = alarm_desk.acknowledge(config, "icu/1", "", "", "here")
     assert "Asystole" in line
     assert [row["presence"] for row in node_alarms.listing(config)] == ["Ack", "On"]
     with pytest.raises(AlarmError, match="nothing to be acknowledged"):
-        node_alarms.acknowledge(config, "icu/1", "", "", "")
+        alarm_desk.acknowledge(config, "icu/1", "", "", "")
     with pytest.raises(AlarmError, match="no bed"):
-        node_alarms.acknowledge(config, "icu/9", "", "", "")
-    node_alarms.set_limit(config, "or/1", "hr_high", "140", "")
-    node_alarms.set_limit(config, "or/1", "hr_high", "off", "")
-    rows = {row["condition"]: row for row in node_alarms.limits(config, "or/1")}
+        alarm_desk.acknowledge(config, "icu/9", "", "", "")
+    alarm_desk.set_limit(config, "or/1", "hr_high", "140", "")
+    alarm_desk.set_limit(config, "or/1", "hr_high", "off", "")
+    rows = {row["condition"]: row for row in alarm_desk.limits(config, "or/1")}
     assert (rows["hr_high"]["limit"], rows["hr_high"]["judged"]) == ("> 140", "no")
     with pytest.raises(AlarmError, match="high priority"):
-        node_alarms.set_limit(config, "or/1", "asystole", "off", "")
-    node_alarms.pause(config, "or/1", 30, "")
-    node_alarms.change(config, "icu/1", "discharge", "")
+        alarm_desk.set_limit(config, "or/1", "asystole", "off", "")
+    alarm_desk.pause(config, "or/1", 30, "")
+    alarm_desk.change(config, "icu/1", "discharge", "")
     with pytest.raises(AlarmError, match="role icu"):
-        node_alarms.pause(config, "or/1", 30, "screen")
+        alarm_desk.pause(config, "or/1", 30, "screen")
+
+
+def test_an_alarm_holds_the_robot_at_that_bed_until_somebody_answers(house):
+    robot = house.context.socket(zmq.ROUTER)
+    robot.linger = 0
+    robot.curve_server = True
+    robot.curve_secretkey = house.keyring.identity("psm").secret_z85
+    robot.bind(house.settings.robot.guard)
+    ceilings: list[Ceiling] = []
+
+    def lowered_to(state: State) -> bool:
+        while robot.poll(0):
+            route, data = robot.recv_multipart()
+            message = GUARD.decode(data)
+            if isinstance(message, Ceiling):
+                ceilings.append(message)
+            else:  # it asks whether it is heard
+                robot.send_multipart([route, encode(Clock(3, message.t1, 1, 1))])
+        return bool(ceilings) and ceilings[-1].max_state == state
+
+    house.until(lambda: lowered_to(State.ENGAGED))
+    house.holding((2, C.ASYSTOLE), (0, C.VF))
+    house.until(lambda: lowered_to(State.HOLD))
+    assert (ceilings[-1].source, ceilings[-1].robot) == ("monitor", "psm")
+    house.until(lambda: len(house.listener.alerts()) == 2)
+    alert_id = house.alert_id("or/1", C.ASYSTOLE)
+    assert house.wishes("desk", Acknowledge(74, 1, "or/1", alert_id, "")) == ""
+    house.until(lambda: lowered_to(State.ENGAGED))
+    robot.close()
+
+
+def test_a_robot_that_stops_is_an_alarm_of_its_bed(house):
+    relay = house.context.socket(zmq.PUB)
+    relay.linger = 0
+    relay.bind(f"ipc://{house.run_dir}/state.1.ipc")
+    alert = ("or/1", C.ROBOT_STOPPED, Presence.ON)
+
+    def says(state: State, robot: str = "psm") -> Callable[[], bool]:
+        wanted = [alert] if state is State.PROTECTIVE_STOP else []
+
+        def so() -> bool:
+            relay.send(encode(msgspec.structs.replace(IDLE_STATE, robot=robot, state=state)))
+            return house.shows(*wanted)
+
+        return so
+
+    house.until(lambda: house.shows())
+    house.until(says(State.PROTECTIVE_STOP))
+    house.until(says(State.IDLE))
+    relay.close()
 
 
 def config_of(house: House) -> NodeConfig:

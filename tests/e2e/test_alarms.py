@@ -16,7 +16,7 @@ from bench.children import spawn, stop
 from bench.ports import free_ports
 from monitor.alarms.alert import Presence
 from monitor.alarms.condition import Condition
-from monitor.alarms.messages import Acknowledge, Limit
+from monitor.alarms.wishes import Acknowledge, Limit
 from monitor.feed.player import Player, tracks_of
 from monitor.feed.readers import channels_of
 from monitor.settings import MonitordSettings, sources

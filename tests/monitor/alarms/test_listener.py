@@ -11,8 +11,9 @@ from monitor.alarms import report
 from monitor.alarms.alert import Bed, Presence
 from monitor.alarms.condition import CONDITIONS, Condition, Evidence
 from monitor.alarms.listener import SILENCE_NS, Listener
-from monitor.alarms.messages import VOCABULARY, Alert, Alive, Ask, BedRow, Page
+from monitor.alarms.messages import VOCABULARY, Alert, Alive, BedRow, Page
 from monitor.alarms.roster import Roster
+from monitor.alarms.wishes import Ask
 from monitor.rows import MS
 from transport.wire.codec import Registry, encode
 

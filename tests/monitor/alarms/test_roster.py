@@ -79,6 +79,16 @@ def test_what_is_new_needs_no_settled_judge():
     assert heard(roster)[0].alert.presence is Presence.ON
 
 
+def test_a_robot_s_stop_is_not_the_judge_s_to_end():
+    roster = Roster(BEDS, 1)
+    roster.hear("or/1", C.ROBOT_STOPPED, True, S)
+    roster.judge(evidence(), SETTLE_NS, 2 * S)
+    (said,) = heard(roster)
+    assert (said.bed, said.alert.condition) == ("or/1", C.ROBOT_STOPPED)
+    roster.hear("or/1", C.ROBOT_STOPPED, False, 3 * S)
+    assert heard(roster)[0].alert.presence is Presence.OFF
+
+
 def test_refusals_have_names():
     roster = Roster(BEDS, 1)
     assert roster.acknowledge("icu/9", 1, "desk", "", 0) is Refusal.BED
@@ -198,6 +208,9 @@ class Ward(RuleBasedStateMachine):
 
     def _judges(self):
         self.roster.judge(evidence(*self.holding), self.judged_ns, self.now_ns)
+        for patient, bed in enumerate(BEDS):
+            stopped = (patient, C.ROBOT_STOPPED) in self.holding
+            self.roster.hear(bed, C.ROBOT_STOPPED, stopped, self.now_ns)
         self._hears()
 
     def _hears(self):
