@@ -97,6 +97,7 @@ LEAD: Final = np.dtype(
         ("rises", np.float64, (RISES,)),  # when, samples at 50 Hz, between samples
         ("period", np.float64),  # mean time between them, s, of the last ones; NaN: too few
         ("even", np.float64),  # part of those times that are near to it
+        ("ordered", np.float32, (PIECES,)),
         ("wave", np.float64),  # FULL - LEAK of the last window, NaN: not judged
         ("middle", np.float64),  # height of its pieces, top to bottom, mV: median
         ("high", np.float64),  # of the last STILL pieces, the highest
@@ -197,13 +198,13 @@ def _measure(lead: Any) -> None:
     lead["wave"] = np.nan
     lead["middle"] = lead["high"] = lead["low"] = np.nan
     if is_whole(lead, STILL):
-        lead["high"] = height(lead, STILL, STILL - 1)
-        lead["low"] = height(lead, STILL, 1)
+        _order(lead, STILL)
+        lead["high"], lead["low"] = lead["ordered"][STILL - 1], lead["ordered"][1]
     if is_whole(lead, PIECES):
-        lead["middle"] = height(lead, PIECES, PIECES // 2)
-        left, _ = leak(lead, PIECES)
+        _order(lead, PIECES)
+        lead["middle"] = lead["ordered"][PIECES // 2]
         is_slow = steepness(lead, PIECES) < STEEP
-        lead["wave"] = full(lead, PIECES) - left if is_slow else -1.0
+        lead["wave"] = full(lead, PIECES) - leak(lead, PIECES) if is_slow else -1.0
 
 
 @jit
@@ -249,19 +250,17 @@ def is_whole(lead: Any, pieces: int) -> bool:
 
 
 @jit
-def leak(lead: Any, pieces: int) -> tuple[float, int]:
-    """Give the least leakage over the last pieces, 0 to 1, and the half period, samples."""
-    size = 1e-9
+def leak(lead: Any, pieces: int) -> float:
+    """Give the least leakage over the last pieces, 0 to 1."""
+    size, least = 1e-9, np.inf
     for k in range(pieces):
         size += lead["pieced"][(lead["pieces"] - 1 - k) % PIECES]["size"]
-    best, found = 1.0, 0
     for lag in range(LAGS):
         total = 0.0
         for k in range(pieces):
             total += lead["pieced"][(lead["pieces"] - 1 - k) % PIECES]["leaks"][lag]
-        if total < 2.0 * size * best:
-            best, found = total / (2.0 * size), lag + FIRST_LAG
-    return best, found
+        least = min(least, total)
+    return min(1.0, least / (2.0 * size))
 
 
 @jit
@@ -287,21 +286,13 @@ def steepness(lead: Any, pieces: int) -> float:
 
 
 @jit
-def height(lead: Any, pieces: int, rank: int) -> float:
-    """Give the height, top to bottom, of the piece that is higher than `rank` others, mV."""
+def _order(lead: Any, pieces: int) -> None:
+    """Sort the heights of the last pieces, top to bottom, mV, into `ordered`."""
+    ordered = lead["ordered"]
     for k in range(pieces):
-        mine = _height(lead, k)
-        below = equal = 0
-        for j in range(pieces):
-            other = _height(lead, j)
-            below += other < mine
-            equal += other == mine
-        if below <= rank < below + equal:
-            return mine
-    return 0.0
-
-
-@jit
-def _height(lead: Any, ago: int) -> float:
-    piece = lead["pieced"][(lead["pieces"] - 1 - ago) % PIECES]
-    return float(piece["top"] - piece["bottom"])
+        piece = lead["pieced"][(lead["pieces"] - 1 - k) % PIECES]
+        height, j = piece["top"] - piece["bottom"], k
+        while j > 0 and ordered[j - 1] > height:
+            ordered[j] = ordered[j - 1]
+            j -= 1
+        ordered[j] = height
