@@ -5,7 +5,7 @@ Rules
 1. No beat of any kind for four seconds is standstill. Where noise is taken for beats, it is as well
    when no lead shows anything half as high as this patient's beats, or when every pulse is silent.
 2. What stands out of the line in most leads may be a beat of another kind, broad and small, that
-   the sensor has not learnt: it is waited for, once.
+   the sensor has not learnt: it is waited for, once, unless the pulse is silent.
 3. An electrode that lost its grip drives its amplifier to the rail and back, for seconds, without a
    beat to be seen. Such a lead says nothing, unless the pulse is silent too.
 4. A lead that is off, or has not been learnt, says nothing either.
@@ -42,7 +42,7 @@ SETTLED_MV: Final = 0.05
 SETTLED: Final = 2
 ADRIFT: Final = 25
 #: A lead whose quietest pieces are this part of the usual height is noisy.
-NOISY: Final = 0.1
+NOISY: Final = 0.06
 #: Beats from which the usual height is learnt: some, of this patient's own kind, of late.
 _BEATS: Final = 3
 _OWN_NS: Final = 1_500 * MS
@@ -64,18 +64,20 @@ STANDSTILL: Final = np.dtype(
 
 @jit
 def look(state: Any, beats: Any, leads: Any, lead_off: NDArray[np.bool_], now_ns: int) -> bool:
-    """Take new pieces of the leads; tell whether there was one."""
-    is_new = False
+    """Take new pieces of the leads; tell whether the first that is there had one."""
+    is_new, first = False, -1
     is_known = rhythm.credible_since(beats, now_ns - STANDS_NS) >= _BEATS
     is_known = is_known and now_ns - beats["own_ns"] < _OWN_NS
     for i in range(leads.shape[0]):
         lead = leads[i]
         if lead_off[i]:
             state["usual"][i] = 0.0
+        elif first < 0:
+            first = i
         if lead["pieces"] == state["judged"][i]:
             continue
         state["judged"][i] = lead["pieces"]
-        is_new = is_new or not lead_off[i]
+        is_new = is_new or i == first
         _follow(state, lead, i)
         if is_known and lead["high"] > 0.0:
             usual = state["usual"][i]
@@ -112,7 +114,7 @@ def last_ns(
                 return 0
             if not _is_noisy(state, leads, lead_off) or _is_higher(state, leads, lead_off):
                 return 0
-    if now_ns - last < MAY_BEAT_NS and _may_beat(leads, lead_off):
+    if not is_silent and now_ns - last < MAY_BEAT_NS and _may_beat(leads, lead_off):
         return 0
     return int(last)
 
@@ -168,10 +170,10 @@ def _may_beat(leads: Any, lead_off: NDArray[np.bool_]) -> bool:
     shown = out = 0
     highest = 0.0
     for i in range(leads.shape[0]):
-        high = leads[i]["high"]
+        high = leads[i]["late_high"]
         if not lead_off[i]:
             shown += 1
-            out += high > STANDS_OUT * leads[i]["low"]
+            out += high > STANDS_OUT * leads[i]["late_low"]
             highest = max(highest, high)
     return 2 * out > shown and highest >= MAY_BEAT_MV
 
