@@ -28,20 +28,15 @@ _NO_PULSE: Final = int(Reason.NO_PULSE)
 @jit
 def hear(
     rows: NDArray[Any],
-    count: int,
-    at: int,
-    sample_ns: int,
-    now_ns: int,
-    delay_ns: NDArray[np.int64],
+    times_ns: NDArray[np.int64],
     onset_ns: NDArray[np.int64],
 ) -> None:
     """Note when pauses began; `onset_ns` is (patients, conditions), of `Evidence`."""
-    for k in range(count):
+    for k in range(times_ns.shape[0]):
         row = rows[k]
         if row["kind"] == _APNOEA:
             who = row["patient"]
-            at_ns = now_ns - delay_ns[who] - (at - row["at"]) * sample_ns
-            onset_ns[who, _COLUMN] = at_ns - int(float(row["value"][0]) * 1e9)
+            onset_ns[who, _COLUMN] = times_ns[k] - int(float(row["value"][0]) * 1e9)
 
 
 @jit

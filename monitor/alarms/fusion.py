@@ -25,85 +25,46 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from monitor.alarms import pulse, rhythm
+from monitor.alarms import fibrillation, pulse, rhythm, standstill
 from monitor.alarms.condition import Condition
+from monitor.alarms.fibrillation import FIBRILLATION
+from monitor.alarms.standstill import LEARN_NS, MS, STANDS_NS, STANDSTILL
 from transport.kernel.jit import jit
 
-MS: Final = 1_000_000
-#: An ECG is learnt for so long: the sensor's filters and levels.
-LEARN_NS: Final = 3_600 * MS
-STANDS_NS: Final = 4_000 * MS
 #: A pulse that comes so long after a beat is not that beat's.
 PULSE_AFTER_NS: Final = 600 * MS
-#: A foot lies so long behind its R wave, and is known so long after: what silence is counted from.
+#: A foot lies so long behind its R wave: silence of the pulse is counted from there.
 PULSE_BEHIND_NS: Final = 200 * MS
 #: A strong pulse so long after its begin denies fibrillation.
 PULSE_LAST_NS: Final = 1_000 * MS
-#: A window whose measure is above it is a wave; a lead below `WAVE_NOT` denies one.
-WAVE: Final = 0.05
-WAVE_NOT: Final = -0.06
-#: Windows in a row until uneven waves are fibrillation, and even ones a tachycardia.
-WAVES: Final = 9
-WAVES_AFTER: Final = 7  # behind a tachycardia, whose end is in the window for so long
-ROLLS: Final = 2
-ROLLS_SURE: Final = 8
-#: Even is a wave that comes back on time, this part of its periods, no faster than 270 bpm.
-EVEN: Final = 0.9
-PERIOD_S: Final = 0.22
-#: What was said of a run lets go of it only then.
+#: Ventricular beats in a row that make a tachycardia of what was fibrillation.
 RUN_SURE: Final = 10
-#: mV, top to bottom: less is no fibrillation that could be told from noise.
-WAVE_MV: Final = 0.15
-WAVE_NOT_MV: Final = 0.08
-PIECE_NS: Final = 400 * MS
-WINDOW_NS: Final = 4_000 * MS
-#: Where nothing is higher than this part of the usual, nor stands out so far, no beat is.
-FLAT: Final = 0.5
-STANDS_OUT: Final = 3.5
-#: mV: what stands out and is as high may be a beat that is not found yet (AAMI EC13); and so long
-#: it is waited for, in which the sensor lets its levels go.
-MAY_BEAT_MV: Final = 0.15
-MAY_BEAT_NS: Final = 6_200 * MS
-#: mV, or of the usual height where that is more: between pieces a baseline jumps, or has settled.
-JUMP_MV: Final = 0.5
-SETTLED_MV: Final = 0.05
-#: Pieces in a row that must be: an amplifier at its rail stands still as well, for a while; and
-#: pieces after which it is not waited for: 10 s.
-SETTLED: Final = 2
-ADRIFT: Final = 25
-#: A lead whose quietest pieces are this part of the usual height is noisy.
-NOISY: Final = 0.1
-#: Slower by this than what the ECG says denies it.
+#: A pulse slower or faster by this than what the ECG says denies it.
 SLOWER: Final = 0.9
 FASTER: Final = 1.5
 BRADY_BPM: Final = 40.0
 TACHY_BPM: Final = 140.0
+_TACHY_INTERVALS: Final = 7
+#: A slow rhythm whose last beat is older is none that is known.
+_SLOW_OVER_NS: Final = 10_000 * MS
 #: A quality below it for so long, of every lead, and no rhythm: the ECG is not judged.
 POOR: Final = 0.25
 POOR_NS: Final = 5_000 * MS
 #: What was denied is told for so long.
 DENIED_NS: Final = 3_000 * MS
-_FOLLOW: Final = 1.0 / 32.0
-LEADS: Final = 3
 _ASYSTOLE, _VF, _VT = int(Condition.ASYSTOLE), int(Condition.VF), int(Condition.VT)
 _TACHY, _BRADY = int(Condition.EXTREME_TACHY), int(Condition.EXTREME_BRADY)
+_RHYTHMS: Final = (_ASYSTOLE, _VF, _VT, _TACHY, _BRADY)
 _SUSPENDED: Final = int(Condition.ECG_SUSPENDED)
 
 #: One patient.
 FUSION: Final = np.dtype(
     [
         ("on_ns", np.int64),  # since when a lead is there, 0: none is
-        ("usual", np.float64, (LEADS,)),  # height of the highest piece, mV, 0: unknown
-        ("judged", np.int64, (LEADS,)),  # pieces of each lead that were looked at
-        ("adrift", np.int64, (LEADS,)),  # pieces that a baseline may take to settle; 0: it has
-        ("settled", np.int64, (LEADS,)),  # pieces in a row
-        ("adrift_ns", np.int64),  # when there last was no lead but such
-        ("waves", np.int64),  # windows in a row that are waves
-        ("rolls", np.int64),  # of them, in a row, that are even
-        ("period", np.float64),  # of even waves, s
+        ("standstill", STANDSTILL),
+        ("fibrillation", FIBRILLATION),
         ("wide_ns", np.int64),  # when a tachycardia of the ventricles last held
-        ("fibrillates", np.bool_),
-        ("denied_ns", np.int64),  # when something was last denied
+        ("denied_ns", np.int64),  # when something was last denied, 0: never
         ("poor_ns", np.int64),  # since when quality is poor, 0: it is not
     ],
     align=True,
@@ -138,21 +99,30 @@ def judge(
     for who in range(states.shape[0]):
         state, beats, leads = states[who], rhythms[who], strips[who]
         said, since, number = holds[who], onset_ns[who], value[who]
-        for column in (_ASYSTOLE, _VF, _VT, _TACHY, _BRADY, _SUSPENDED):
+        for column in _RHYTHMS:
             said[column] = False
+        said[_SUSPENDED] = False
         if _is_off(lead_off[who]):
-            state["on_ns"] = state["poor_ns"] = state["denied_ns"] = 0
-            state["waves"] = state["rolls"] = 0
-            state["fibrillates"] = False
-            state["usual"][:] = 0.0
+            _forget(state)
             continue
         if state["on_ns"] == 0:
             state["on_ns"] = now_ns
-        _look(state, beats, leads, lead_off[who], now_ns)
+        if standstill.look(state["standstill"], beats, leads, lead_off[who], now_ns):
+            fibrillation.look(state["fibrillation"], leads, lead_off[who])
         if now_ns - state["on_ns"] < LEARN_NS:
             continue
         _judge(state, beats, pulses[who], leads, lead_off[who], now_ns, said, since, number)
         _suspend(state, quality[who], now_ns, said, since)
+
+
+@jit
+def _forget(state: Any) -> None:
+    """Begin anew: there is no lead."""
+    state["on_ns"] = state["denied_ns"] = state["poor_ns"] = 0
+    state["standstill"]["usual"][:] = 0.0
+    state["standstill"]["adrift"][:] = 0
+    state["standstill"]["adrift_ns"] = 0
+    fibrillation.forget(state["fibrillation"])
 
 
 @jit
@@ -161,139 +131,6 @@ def _is_off(lead_off: NDArray[np.bool_]) -> bool:
     for lead in range(lead_off.shape[0]):
         found += lead_off[lead]
     return bool(found == lead_off.shape[0])
-
-
-@jit
-def _look(state: Any, beats: Any, leads: Any, lead_off: NDArray[np.bool_], now_ns: int) -> None:
-    """Take new pieces: learn how high they usually are, and count windows that are waves."""
-    is_new = False
-    is_known = rhythm.credible_since(beats, now_ns - STANDS_NS) >= 3
-    is_own = now_ns - beats["own_ns"] < 1500 * MS
-    for i in range(leads.shape[0]):
-        lead = leads[i]
-        if lead_off[i]:
-            state["usual"][i] = 0.0
-        if lead["pieces"] == state["judged"][i]:
-            continue
-        state["judged"][i] = lead["pieces"]
-        _follow(state, lead, i)
-        is_new = is_new or not lead_off[i]
-        if is_known and is_own and lead["high"] > 0.0:
-            usual = state["usual"][i]
-            state["usual"][i] += (lead["high"] - usual) * (_FOLLOW if usual > 0.0 else 1.0)
-    if _is_adrift(state, lead_off):
-        state["adrift_ns"] = now_ns
-    if is_new:
-        is_wave = _is_wave(leads, lead_off)
-        state["period"] = _period(leads, lead_off)
-        is_even = is_wave and state["period"] >= PERIOD_S
-        state["waves"] = state["waves"] + 1 if is_wave else 0
-        state["rolls"] = state["rolls"] + 1 if is_even else 0
-
-
-@jit
-def _follow(state: Any, lead: Any, i: int) -> None:
-    """Notice that an electrode lost its grip: its amplifier takes seconds to come back."""
-    scale = max(1.0, float(state["usual"][i]))
-    is_settled = lead["drift"] < SETTLED_MV * scale
-    state["settled"][i] = state["settled"][i] + 1 if is_settled else 0
-    if lead["drift"] >= JUMP_MV * scale:
-        state["adrift"][i] = ADRIFT
-    elif state["settled"][i] >= SETTLED:
-        state["adrift"][i] = 0
-    else:
-        state["adrift"][i] = max(0, state["adrift"][i] - 1)
-
-
-@jit
-def _is_adrift(state: Any, lead_off: NDArray[np.bool_]) -> bool:
-    """Tell whether no lead stands on its baseline."""
-    found = 0
-    for i in range(lead_off.shape[0]):
-        found += not lead_off[i] and state["adrift"][i] == 0
-    return found == 0
-
-
-@jit
-def _is_wave(leads: Any, lead_off: NDArray[np.bool_]) -> bool:
-    """Tell whether every lead that shows anything shows a wave, and one surely."""
-    best = -1.0
-    for i in range(leads.shape[0]):
-        lead = leads[i]
-        if lead_off[i] or not lead["middle"] >= WAVE_MV:
-            continue
-        if lead["wave"] < WAVE_NOT:
-            return False
-        best = max(best, lead["wave"])
-    return best >= WAVE
-
-
-@jit
-def _period(leads: Any, lead_off: NDArray[np.bool_]) -> float:
-    """Give the period of a wave that is even in most leads, s; 0: it is not."""
-    shown = even = 0
-    longest = 0.0
-    for i in range(leads.shape[0]):
-        lead = leads[i]
-        if lead_off[i] or not lead["middle"] >= WAVE_MV:
-            continue
-        shown += 1
-        if lead["even"] >= EVEN:
-            even += 1
-            longest = max(longest, lead["period"])
-    return longest if 2 * even > shown else 0.0
-
-
-@jit
-def _is_flat(state: Any, leads: Any, lead_off: NDArray[np.bool_]) -> bool:
-    """Tell whether no lead shows anything like a beat."""
-    found = False
-    for i in range(leads.shape[0]):
-        lead, usual = leads[i], state["usual"][i]
-        if lead_off[i] or usual == 0.0:
-            continue
-        if not lead["high"] < FLAT * usual or lead["high"] > STANDS_OUT * lead["low"]:
-            return False
-        if lead["wave"] >= WAVE and lead["middle"] >= WAVE_NOT_MV:
-            return False
-        found = True
-    return found
-
-
-@jit
-def _may_beat(leads: Any, lead_off: NDArray[np.bool_]) -> bool:
-    """Tell whether something stands out of the line in most leads, as another kind of beat does."""
-    shown = out = 0
-    highest = 0.0
-    for i in range(leads.shape[0]):
-        high = leads[i]["high"]
-        if not lead_off[i]:
-            shown += 1
-            out += high > STANDS_OUT * leads[i]["low"]
-            highest = max(highest, high)
-    return 2 * out > shown and highest >= MAY_BEAT_MV
-
-
-@jit
-def _is_higher(state: Any, leads: Any, lead_off: NDArray[np.bool_]) -> bool:
-    """Tell whether some lead shows more than its beats are: what that is, is not known."""
-    for i in range(leads.shape[0]):
-        if not lead_off[i] and leads[i]["high"] > state["usual"][i]:
-            return True
-    return False
-
-
-@jit
-def _is_noisy(state: Any, leads: Any, lead_off: NDArray[np.bool_]) -> bool:
-    """Tell whether no lead is quiet between beats."""
-    found = False
-    for i in range(leads.shape[0]):
-        if lead_off[i] or state["usual"][i] == 0.0:
-            continue
-        if leads[i]["low"] < NOISY * state["usual"][i]:
-            return False
-        found = True
-    return found
 
 
 @jit
@@ -311,13 +148,11 @@ def _judge(
     begin_ns, bpm = _wide(state, beats, now_ns)
     if begin_ns:
         state["wide_ns"] = now_ns
-        if state["rolls"] > 0:
-            state["waves"] = min(state["waves"], WAVES - WAVES_AFTER)
-        state["fibrillates"] = False
+        fibrillation.is_tachycardia(state["fibrillation"])
         _say(_VT, begin_ns, bpm, said, since, number)
         return
     begin_ns = _waves(state, pulses, now_ns)
-    state["fibrillates"] = begin_ns > 0
+    state["fibrillation"]["holds"] = begin_ns > 0
     if begin_ns:
         _say(_VF, begin_ns, np.nan, said, since, number)
         return
@@ -352,23 +187,20 @@ def _wide(state: Any, beats: Any, now_ns: int) -> tuple[int, float]:
 
     It is known by its beats, or as even waves. What is fibrillation by its waves needs more of it.
     """
+    seen = state["fibrillation"]
     begin_ns = rhythm.ventricular_ns(beats, now_ns)
-    is_uneven = state["waves"] >= WAVES and state["rolls"] == 0
-    if begin_ns and (beats["wide"] >= RUN_SURE or not (state["fibrillates"] or is_uneven)):
+    is_doubtful = seen["holds"] or fibrillation.is_uneven(seen)
+    if begin_ns and (beats["wide"] >= RUN_SURE or not is_doubtful):
         return begin_ns, rhythm.ventricular_bpm(beats)
-    if state["rolls"] >= (ROLLS_SURE if state["fibrillates"] else ROLLS):
-        begin_ns = now_ns - WINDOW_NS // 2 - (state["rolls"] - 1) * PIECE_NS
-        return begin_ns, 60.0 / state["period"]
-    return 0, np.nan
+    begin_ns = fibrillation.even_ns(seen, now_ns)
+    return begin_ns, 60.0 / seen["period"] if begin_ns else np.nan
 
 
 @jit
 def _waves(state: Any, pulses: Any, now_ns: int) -> int:
-    """Give when fibrillation began, 0: it is none, or has a pulse."""
-    if state["waves"] < WAVES:
-        return 0
-    begin_ns = int(now_ns - WINDOW_NS // 2 - (state["waves"] - 1) * PIECE_NS)
-    if pulse.latest_ns(pulses) > begin_ns + PULSE_LAST_NS:
+    """Give when fibrillation began; 0: it is none, or has a pulse."""
+    begin_ns = fibrillation.began_ns(state["fibrillation"], now_ns)
+    if begin_ns and pulse.latest_ns(pulses) > begin_ns + PULSE_LAST_NS:
         state["denied_ns"] = now_ns
         return 0
     return begin_ns
@@ -379,30 +211,20 @@ def _stands(
     state: Any, beats: Any, pulses: Any, leads: Any, lead_off: NDArray[np.bool_], now_ns: int
 ) -> int:
     """Give when the last beat was, if the heart stands; else 0."""
-    if state["waves"] > 0:
+    if state["fibrillation"]["waves"] > 0:
         return 0
+    seen, pulse_ns = state["standstill"], pulse.latest_ns(pulses)
     is_silent = pulse.silent_ns(pulses, now_ns) >= STANDS_NS + PULSE_BEHIND_NS
-    begin_ns = state["on_ns"] + LEARN_NS
-    last_ns = max(begin_ns, beats["beat_ns"])
-    if now_ns - last_ns < STANDS_NS:
-        last_ns = max(begin_ns, beats["credible_ns"])
-        if now_ns - last_ns < STANDS_NS or not _is_flat(state, leads, lead_off):
-            last_ns = max(begin_ns, beats["own_ns"])
-            if now_ns - last_ns < STANDS_NS or not is_silent:
-                return 0
-            if not _is_noisy(state, leads, lead_off) or _is_higher(state, leads, lead_off):
-                return 0
-    if now_ns - last_ns < MAY_BEAT_NS and _may_beat(leads, lead_off):
+    last_ns = standstill.last_ns(seen, beats, leads, lead_off, state["on_ns"], is_silent, now_ns)
+    if last_ns == 0:
         return 0
-    if not is_silent and now_ns - state["adrift_ns"] < STANDS_NS:
+    has_pulse = pulse_ns > last_ns + PULSE_AFTER_NS
+    if (has_pulse and now_ns - pulse_ns < STANDS_NS) or (
+        not is_silent and standstill.is_adrift(seen, now_ns)
+    ):
         state["denied_ns"] = now_ns
         return 0
-    if pulse.latest_ns(pulses) > last_ns + PULSE_AFTER_NS:
-        if now_ns - pulse.latest_ns(pulses) < STANDS_NS:
-            state["denied_ns"] = now_ns
-            return 0
-        last_ns = pulse.latest_ns(pulses)
-    return int(last_ns)
+    return max(last_ns, pulse_ns) if has_pulse else last_ns
 
 
 @jit
@@ -411,7 +233,7 @@ def _fast(state: Any, beats: Any, pulses: Any, now_ns: int) -> int:
     begin_ns = rhythm.fast_ns(beats, now_ns)
     if begin_ns < state["wide_ns"]:  # these were a tachycardia of the ventricles, which is over
         return 0
-    if begin_ns and pulse.rate_bpm(pulses, now_ns, 7) < SLOWER * TACHY_BPM:
+    if begin_ns and pulse.rate_bpm(pulses, now_ns, _TACHY_INTERVALS) < SLOWER * TACHY_BPM:
         state["denied_ns"] = now_ns
         return 0
     return begin_ns
@@ -431,7 +253,7 @@ def _slow(
     intervals = rhythm.SLOW_BEATS - 1
     pulse_bpm = pulse.rate_bpm(pulses, now_ns, intervals)
     begin_ns = rhythm.slow_ns(beats)
-    if begin_ns:
+    if begin_ns and now_ns - beats["beat_ns"] < _SLOW_OVER_NS and begin_ns > state["on_ns"] - MS:
         bpm = rhythm.bpm(beats, rhythm.SLOW_BEATS)
         if pulse_bpm > max(BRADY_BPM, FASTER * bpm):
             state["denied_ns"] = now_ns
@@ -463,7 +285,7 @@ def _suspend(
         state["poor_ns"] = now_ns
     is_poor = state["poor_ns"] > 0 and now_ns - state["poor_ns"] >= POOR_NS
     is_denied = state["denied_ns"] > 0 and now_ns - state["denied_ns"] < DENIED_NS
-    for column in (_ASYSTOLE, _VF, _VT, _TACHY, _BRADY):
+    for column in _RHYTHMS:
         is_poor = is_poor and not said[column]
     if is_poor or is_denied:
         said[_SUSPENDED] = True

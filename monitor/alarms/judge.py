@@ -24,22 +24,25 @@ from numpy.typing import NDArray
 from monitor.alarms import af, apnoea, fusion, limit, pulse, rhythm, strip, technical
 from monitor.alarms.af import FLUTTER
 from monitor.alarms.condition import CONDITIONS, Condition, Evidence
+from monitor.alarms.dating import dated
 from monitor.alarms.fusion import FUSION
 from monitor.alarms.limit import Limits
 from monitor.alarms.pulse import ARTERY, LIGHT, PULSE, SOURCES
 from monitor.alarms.rhythm import RHYTHM
-from monitor.engine import TICK_NS, Engine, Found
+from monitor.engine import TICK_NS, Engine
 from monitor.engine import warm as warm_engine
 from monitor.messages import Metric, Reason, Signal
 from monitor.vitals.abp import Abp
 from monitor.vitals.heart import Heart
 from monitor.vitals.ppg import Ppg
 from monitor.vitals.resp import Resp
-from transport.kernel.jit import jit
 
 #: Reasons with which a source of pulses still means something when it shows none.
-_LIGHT_VALID: Final = (Reason.PRESENT, Reason.NO_PULSE, Reason.ARTEFACT)
-_ARTERY_VALID: Final = (Reason.PRESENT, Reason.NO_PULSE)
+_LIGHT: Final = (Reason.PRESENT, Reason.NO_PULSE, Reason.ARTEFACT)
+_ARTERY: Final = (Reason.PRESENT, Reason.NO_PULSE)
+_LIGHT_VALID, _ARTERY_VALID = (
+    np.isin(np.arange(len(Reason)), valid) for valid in (_LIGHT, _ARTERY)
+)
 _DELAY_NS: Final = np.array([round(1e9 * CONDITIONS[c].delay_s) for c in Condition], np.int64)
 _DELAYED: Final = np.concatenate([limit.COLUMNS.condition, technical.COLUMNS])
 
@@ -71,7 +74,6 @@ class Judge:
         self._af = np.zeros(patients, FLUTTER)
         self._lead_off = np.ones((patients, leads), np.bool_)
         self._quality = np.zeros((patients, leads))
-        self._nobody = np.zeros(patients, np.int64)
         for patient in range(patients):
             self.reset(patient)
 
@@ -86,8 +88,7 @@ class Judge:
             (LIGHT, Metric.PR, _LIGHT_VALID),
             (ARTERY, Metric.MEAN, _ARTERY_VALID),
         ):
-            is_valid = np.isin(numbers.reason[:, metric], valid)
-            pulse.watch(self._pulse, source, is_valid, now_ns)
+            pulse.watch(self._pulse, source, valid[numbers.reason[:, metric]], now_ns)
         fusion.judge(
             self._fusion,
             self._rhythm,
@@ -154,45 +155,25 @@ class Judge:
 
     def _hear(self, engine: Engine, now_ns: int) -> None:
         """Take the events of every sensor."""
-        delays_ns = engine.ingest.rows["delay_ns"].reshape(-1, len(Signal))
         for found in engine.found:
-            sensor = found.sensor
-            when = _when(found, now_ns, delays_ns)
+            sensor, rows = found.sensor, found.events.rows
+            times_ns = dated(found, engine.ingest.rows, now_ns)
             if isinstance(sensor, Heart):
-                rhythm.hear(self._rhythm, *when)
-                af.hear(self._af, *when)
+                rhythm.hear(self._rhythm, rows, times_ns)
+                af.hear(self._af, rows, times_ns)
                 self._lead_off[:] = sensor.ecg.lead_off
                 self._quality[:] = sensor.ecg.quality
             elif isinstance(sensor, Ppg | Abp):
-                pulse.hear(self._pulse, *when)
+                pulse.hear(self._pulse, rows, times_ns)
             elif isinstance(sensor, Resp):
-                apnoea.hear(*when, self.evidence.onset_ns)
+                apnoea.hear(rows, times_ns, self.evidence.onset_ns)
 
     def _see(self, engine: Engine) -> None:
         """Take the samples of every lead."""
         for lead in range(self._strip.shape[1]):
             x = engine.samples.get(Signal(lead))
             if x is not None:
-                _take(self._strip[:, lead], x)
-
-
-def _when(found: Found, now_ns: int, delays_ns: NDArray[np.int64]) -> tuple[Any, ...]:
-    """Lay out one sensor's events, and what their times in samples are in ours."""
-    return (
-        found.events.rows,
-        len(found.events),
-        found.at,
-        round(1e9 / found.sensor.RATE_HZ),
-        now_ns,
-        delays_ns[:, list(found.sensor.SIGNALS)].max(axis=1),
-    )
-
-
-@jit
-def _take(leads: NDArray[Any], x: NDArray[np.float32]) -> None:
-    """Let each patient's lead take its samples, (patients, n)."""
-    for who in range(x.shape[0]):
-        strip.take(leads[who], x[who])
+                strip.take(self._strip, lead, x)
 
 
 def warm(leads: int = 3) -> None:

@@ -54,31 +54,24 @@ PULSE: Final = np.dtype(
 def hear(
     pulses: NDArray[Any],
     rows: NDArray[Any],
-    count: int,
-    at: int,
-    sample_ns: int,
-    now_ns: int,
-    delay_ns: NDArray[np.int64],
+    times_ns: NDArray[np.int64],
 ) -> None:
     """Take the pulses of a tick.
 
     Parameters
     ----------
     pulses : (patients, SOURCES) PULSE
-    rows, count : of `Events`
-    at, sample_ns : samples that the sensor has taken, and the length of one
-    now_ns : end of the tick
-    delay_ns : (patients,) how long ago the newest sample was taken
+    rows : of `Events`
+    times_ns : when each was, of as many as there are (`monitor.alarms.dating`)
     """
-    for k in range(count):
+    for k in range(times_ns.shape[0]):
         row = rows[k]
         kind, who = row["kind"], row["patient"]
-        at_ns = now_ns - delay_ns[who] - (at - row["at"]) * sample_ns
         if kind == _PULSE:
-            _take(pulses[who, LIGHT], at_ns, float(row["value"][1]), row["quality"] >= ALIKE)
+            _take(pulses[who, LIGHT], times_ns[k], float(row["value"][1]), row["quality"] >= ALIKE)
         elif kind == _ONSET:
             height = float(row["value"][0]) - float(row["value"][1])
-            _take(pulses[who, ARTERY], at_ns, height, row["quality"] > 0.0)
+            _take(pulses[who, ARTERY], times_ns[k], height, row["quality"] > 0.0)
 
 
 @jit

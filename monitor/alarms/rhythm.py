@@ -88,19 +88,14 @@ RHYTHM: Final = np.dtype(
 def hear(
     states: NDArray[Any],
     rows: NDArray[Any],
-    count: int,
-    at: int,
-    sample_ns: int,
-    now_ns: int,
-    delay_ns: NDArray[np.int64],
+    times_ns: NDArray[np.int64],
 ) -> None:
     """Take the beats of a tick; see `monitor.alarms.pulse.hear`."""
-    for k in range(count):
+    for k in range(times_ns.shape[0]):
         row = rows[k]
         if row["kind"] == _QRS:
             who = row["patient"]
-            at_ns = now_ns - delay_ns[who] - (at - row["at"]) * sample_ns
-            _take(states[who], at_ns, row)
+            _take(states[who], times_ns[k], row)
 
 
 @jit

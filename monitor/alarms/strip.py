@@ -26,8 +26,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monitor.dsp.iir import highpass, stepped
-from monitor.dsp.mask import MASK, hold
 from transport.kernel.jit import jit
+from transport.kernel.prefetch import prefetch, span
 
 RATE_HZ: Final = 250
 #: Samples that become one: mains of 50 Hz fall out.
@@ -36,6 +36,8 @@ SLOW_HZ: Final = RATE_HZ / EACH
 #: Samples of a piece, and pieces of a window: 0.4 s and 4 s.
 PIECE: Final = 20
 PIECES: Final = 10
+#: Between leads, samples: pieces do not all end in one tick.
+APART: Final = 7
 STEP_NS: Final = 400_000_000
 #: Half periods, samples at 50 Hz: 8.3 to 2.1 Hz.
 LAGS: Final = 10
@@ -50,6 +52,8 @@ EVEN: Final = 0.15
 BELOW: Final = 0.25
 #: Pieces within which a heart that stands shows nothing.
 STILL: Final = 9
+#: And those that surely have nothing of the beat before it.
+LATE: Final = 7
 #: What steps by more than this of its size each 20 ms is above 9 Hz.
 STEEP: Final = 1.1
 LIMIT_MV: Final = 40.0
@@ -64,7 +68,6 @@ SUM: Final = np.dtype(
     [
         ("size", np.float32),  # of magnitudes, mV
         ("step", np.float32),  # of magnitudes of differences
-        ("square", np.float32),
         ("top", np.float32),  # largest and least value, mV
         ("bottom", np.float32),
         ("leaks", np.float32, (LAGS,)),
@@ -76,62 +79,90 @@ SUM: Final = np.dtype(
 #: One lead of one patient.
 LEAD: Final = np.dtype(
     [
-        ("mask", MASK),
+        ("held", np.float64),  # last valid sample, mV
+        ("bad", np.int64),  # invalid ones since
         ("taken", np.int64),  # samples of the mean that is being made
         ("total", np.float64),
         ("memory", np.float64, (2,)),
         ("origin", np.float64),
         ("begun", np.bool_),
+        ("below", np.bool_),  # it has been well below zero since it last rose through it
         ("count", np.int64),  # samples at 50 Hz of this piece
         ("holes", np.int64),  # samples without a value
         ("pieces", np.int64),  # since it began
         ("at", np.int64),
-        ("y", np.float32, (PAST,)),
-        ("now", SUM),
-        ("pieced", SUM, (PIECES,)),
+        ("depth", np.float64),  # that is well below, mV
         ("base", np.float64),  # sum of this piece, with its baseline
+        ("now", SUM),
+        ("y", np.float32, (PAST,)),
+        ("pieced", SUM, (PIECES,)),
         ("level", np.float64),  # mean of the last piece, mV
         ("drift", np.float64),  # from the one before it, mV; NaN: there is none
-        ("below", np.bool_),  # it has been well below zero since it last rose through it
         ("risen", np.int64),  # how often it rose
         ("rises", np.float64, (RISES,)),  # when, samples at 50 Hz, between samples
         ("period", np.float64),  # mean time between them, s, of the last ones; NaN: too few
         ("even", np.float64),  # part of those times that are near to it
+        ("ordered", np.float32, (PIECES,)),
         ("wave", np.float64),  # FULL - LEAK of the last window, NaN: not judged
         ("middle", np.float64),  # height of its pieces, top to bottom, mV: median
         ("high", np.float64),  # of the last STILL pieces, the highest
         ("low", np.float64),  # the second lowest
+        ("late_high", np.float64),  # the same of the last LATE
+        ("late_low", np.float64),
     ],
     align=True,
 )
 
+_BYTES: Final = LEAD.itemsize
+#: What every tick needs of it.
+_HOT: Final = sum(span(LEAD.fields, "held", "y"))
+
 
 @jit
-def take(lead: Any, x: NDArray[np.float32]) -> bool:
-    """Take some samples of one lead, (n,) mV; tell whether a piece became complete."""
-    is_due = False
+def take(leads: NDArray[Any], which: int, x: NDArray[np.float32]) -> None:
+    """Take some samples of one lead of every patient.
+
+    Parameters
+    ----------
+    leads : (patients, leads) LEAD
+    which : of the leads
+    x : (patients, n) float32, mV, NaN where there is none
+    """
+    for who in range(x.shape[0]):
+        if who + 1 < x.shape[0]:
+            prefetch(leads, ((who + 1) * leads.shape[1] + which) * _BYTES, _HOT)
+        _take(leads[who, which], x[who], which * APART)
+
+
+@jit
+def _take(lead: Any, x: NDArray[np.float32], phase: int) -> None:
     for k in range(x.shape[0]):
-        value = hold(lead["mask"], float(x[k]), LIMIT_MV, 0.0)
-        bad = lead["mask"]["bad"]
-        if bad > _LOST:
-            if lead["begun"]:
-                forget(lead)
-            continue
+        value = float(x[k])
+        if abs(value) <= LIMIT_MV:  # NaN is not
+            lead["held"], lead["bad"] = value, 0
+        else:
+            value = lead["held"]
+            lead["bad"] += 1
+            if lead["bad"] > _LOST:
+                if lead["begun"]:
+                    forget(lead)
+                continue
+            lead["holes"] += 1
         if not lead["begun"]:
-            if bad > 0:
+            if lead["bad"] > 0:
                 continue
             lead["begun"] = True
             lead["origin"] = value
-        lead["holes"] += int(bad > 0)
+            lead["count"] = phase
         lead["total"] += value - lead["origin"]
         lead["taken"] += 1
         if lead["taken"] == EACH:
-            y, m0, m1 = stepped(_BASE, lead["memory"][0], lead["memory"][1], lead["total"] / EACH)
+            mean = lead["total"] * (1.0 / EACH)
+            y, m0, m1 = stepped(_BASE, lead["memory"][0], lead["memory"][1], mean)
             lead["memory"][0], lead["memory"][1] = m0, m1
-            lead["base"] += lead["total"] / EACH
+            lead["base"] += mean
             lead["total"], lead["taken"] = 0.0, 0
-            is_due = _add(lead, y) or is_due
-    return is_due
+            _add(lead, y)
 
 
 @jit
@@ -140,6 +171,7 @@ def forget(lead: Any) -> None:
     lead["begun"] = False
     lead["taken"] = lead["count"] = lead["holes"] = lead["pieces"] = lead["at"] = 0
     lead["risen"] = 0
+    lead["depth"] = -np.inf
     lead["below"] = False
     lead["period"] = lead["even"] = np.nan
     lead["total"] = lead["base"] = lead["level"] = 0.0
@@ -147,47 +179,59 @@ def forget(lead: Any) -> None:
     lead["memory"][:] = 0.0
     lead["y"][:] = 0.0
     lead["wave"] = lead["middle"] = lead["high"] = lead["low"] = np.nan
+    lead["late_high"] = lead["late_low"] = np.nan
     _clear(lead["now"])
 
 
 @jit
 def _clear(now: Any) -> None:
-    now["size"] = now["step"] = now["square"] = 0.0
+    now["size"] = now["step"] = 0.0
     now["top"], now["bottom"] = -np.inf, np.inf
     now["leaks"][:] = 0.0
 
 
 @jit
-def _add(lead: Any, y: float) -> bool:
+def _add(lead: Any, y: float) -> None:
     """Take one sample at 50 Hz."""
     now, past, at = lead["now"], lead["y"], lead["at"]
     if lead["count"] == 0:
         _clear(now)
+    before = past[(at - 1) & (PAST - 1)]
     past[at & (PAST - 1)] = y
     now["size"] += abs(y)
-    now["square"] += y * y
-    now["step"] += abs(y - past[(at - 1) & (PAST - 1)])
+    now["step"] += abs(y - before)
     now["top"] = max(now["top"], y)
     now["bottom"] = min(now["bottom"], y)
+    leaks = now["leaks"]
     for lag in range(LAGS):
-        now["leaks"][lag] += abs(y + past[(at - FIRST_LAG - lag) & (PAST - 1)])
-    _rise(lead, y)
+        leaks[lag] += abs(y + past[(at - FIRST_LAG - lag) & (PAST - 1)])
+    if y < lead["depth"]:
+        lead["below"] = True
+    elif lead["below"] and before < 0.0 <= y:
+        lead["rises"][lead["risen"] % RISES] = at - y / (y - before)
+        lead["risen"] += 1
+        lead["below"] = False
     lead["at"] = at + 1
     lead["count"] += 1
-    if lead["count"] < PIECE:
-        return False
-    piece = lead["pieced"][lead["pieces"] % PIECES]
-    piece["size"], piece["step"], piece["square"] = now["size"], now["step"], now["square"]
+    if lead["count"] == PIECE:
+        _complete(lead)
+
+
+@jit
+def _complete(lead: Any) -> None:
+    """Put a piece beside those before it, and measure the window."""
+    now, piece = lead["now"], lead["pieced"][lead["pieces"] % PIECES]
+    piece["size"], piece["step"] = now["size"], now["step"]
     piece["top"], piece["bottom"] = now["top"], now["bottom"]
     piece["leaks"][:] = now["leaks"]
     piece["is_whole"] = lead["holes"] <= _HOLES_MAX and lead["pieces"] >= _SETTLE
+    lead["depth"] = -BELOW * max(now["top"], -now["bottom"])
     level = lead["base"] / PIECE
     lead["drift"] = abs(level - lead["level"]) if lead["pieces"] > 0 else np.nan
     lead["level"], lead["base"] = level, 0.0
     lead["count"] = lead["holes"] = 0
     lead["pieces"] += 1
     _measure(lead)
-    return True
 
 
 @jit
@@ -196,27 +240,18 @@ def _measure(lead: Any) -> None:
     _even(lead)
     lead["wave"] = np.nan
     lead["middle"] = lead["high"] = lead["low"] = np.nan
+    lead["late_high"] = lead["late_low"] = np.nan
+    if is_whole(lead, LATE):
+        _order(lead, LATE)
+        lead["late_high"], lead["late_low"] = lead["ordered"][LATE - 1], lead["ordered"][1]
     if is_whole(lead, STILL):
-        lead["high"] = height(lead, STILL, STILL - 1)
-        lead["low"] = height(lead, STILL, 1)
+        _order(lead, STILL)
+        lead["high"], lead["low"] = lead["ordered"][STILL - 1], lead["ordered"][1]
     if is_whole(lead, PIECES):
-        lead["middle"] = height(lead, PIECES, PIECES // 2)
-        left, _ = leak(lead, PIECES)
+        _order(lead, PIECES)
+        lead["middle"] = lead["ordered"][PIECES // 2]
         is_slow = steepness(lead, PIECES) < STEEP
-        lead["wave"] = full(lead, PIECES) - left if is_slow else -1.0
-
-
-@jit
-def _rise(lead: Any, y: float) -> None:
-    """Note a rise through zero, once it has been well below."""
-    at, before = lead["at"], lead["y"][(lead["at"] - 1) & (PAST - 1)]
-    if lead["below"] and before < 0.0 <= y:
-        lead["rises"][lead["risen"] % RISES] = at - y / (y - before)
-        lead["risen"] += 1
-        lead["below"] = False
-    if lead["pieces"] > 0:
-        piece = lead["pieced"][(lead["pieces"] - 1) % PIECES]
-        lead["below"] = lead["below"] or y < -BELOW * max(piece["top"], -piece["bottom"])
+        lead["wave"] = full(lead, PIECES) - leak(lead, PIECES) if is_slow else -1.0
 
 
 @jit
@@ -249,19 +284,17 @@ def is_whole(lead: Any, pieces: int) -> bool:
 
 
 @jit
-def leak(lead: Any, pieces: int) -> tuple[float, int]:
-    """Give the least leakage over the last pieces, 0 to 1, and the half period, samples."""
-    size = 1e-9
+def leak(lead: Any, pieces: int) -> float:
+    """Give the least leakage over the last pieces, 0 to 1."""
+    size, least = 1e-9, np.inf
     for k in range(pieces):
         size += lead["pieced"][(lead["pieces"] - 1 - k) % PIECES]["size"]
-    best, found = 1.0, 0
     for lag in range(LAGS):
         total = 0.0
         for k in range(pieces):
             total += lead["pieced"][(lead["pieces"] - 1 - k) % PIECES]["leaks"][lag]
-        if total < 2.0 * size * best:
-            best, found = total / (2.0 * size), lag + FIRST_LAG
-    return best, found
+        least = min(least, total)
+    return min(1.0, least / (2.0 * size))
 
 
 @jit
@@ -287,21 +320,13 @@ def steepness(lead: Any, pieces: int) -> float:
 
 
 @jit
-def height(lead: Any, pieces: int, rank: int) -> float:
-    """Give the height, top to bottom, of the piece that is higher than `rank` others, mV."""
+def _order(lead: Any, pieces: int) -> None:
+    """Sort the heights of the last pieces, top to bottom, mV, into `ordered`."""
+    ordered = lead["ordered"]
     for k in range(pieces):
-        mine = _height(lead, k)
-        below = equal = 0
-        for j in range(pieces):
-            other = _height(lead, j)
-            below += other < mine
-            equal += other == mine
-        if below <= rank < below + equal:
-            return mine
-    return 0.0
-
-
-@jit
-def _height(lead: Any, ago: int) -> float:
-    piece = lead["pieced"][(lead["pieces"] - 1 - ago) % PIECES]
-    return float(piece["top"] - piece["bottom"])
+        piece = lead["pieced"][(lead["pieces"] - 1 - k) % PIECES]
+        height, j = piece["top"] - piece["bottom"], k
+        while j > 0 and ordered[j - 1] > height:
+            ordered[j] = ordered[j - 1]
+            j -= 1
+        ordered[j] = height

@@ -102,7 +102,7 @@ def in_facts(shown: Shown, now_ns: int) -> dict[str, Any]:
         "kind": str(kind.kind),
         "code": kind.code,
         "words": kind.words,
-        "value": row.value,
+        "value": None if row.value is None else round(row.value, 2),
         "id": row.id,
         "onset_s": round((row.onset_us * 1000 + since_ns) / 1e9, 3),
         "detected_s": round((row.detected_us * 1000 + since_ns) / 1e9, 3),
