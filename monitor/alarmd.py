@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -25,8 +25,10 @@ from monitor.alarms.condition import Condition
 from monitor.alarms.desk import CAUSES, Desk
 from monitor.alarms.holding import Judged
 from monitor.alarms.messages import Alive, Holding
+from monitor.alarms.reminder import Reminder
 from monitor.alarms.roster import Roster
 from monitor.alarms.tally import Tally
+from monitor.alarms.wishes import Limit
 from monitor.robotline import RobotLine
 from monitor.settings import AlarmdSettings, alarms, desk, evidence, sources
 from safety.audit import Outcome
@@ -55,8 +57,6 @@ RATE_HZ, BURST = 500, 64
 CALLERS_MAX: Final = 256
 ALIVE_NS: Final = 500_000_000
 TICK_NS: Final = 50_000_000
-#: Settings that the judge is told again each tick, by turns: it may have been restarted.
-SETTINGS_A_TICK: Final = 32
 TUNING: Final = Tuning(hwm=8192)
 _EVIDENCE: Final = Registry((Holding,))
 _MS: Final = 1_000_000
@@ -71,18 +71,12 @@ class Alarmd:
         self._runtime, self._clock = runtime, runtime.clock
         self._tally = Tally(runtime, REFUSED)
         self._keyring = keyring = Keyring.load(settings.keys)
-        self._ahead_ns = time.time_ns() - runtime.clock.now_ns()
         self._incarnation = time.time_ns() // _MS
         self._roster = self._remember(settings)
         self._desk = Desk(self._roster, self._incarnation)
         self._judged = Judged(settings.beds)
         self._began_ns = runtime.clock.now_ns()
-        self._touched = {
-            (name, int(condition)): None
-            for name, bed in self._roster.beds.items()
-            for condition, _ in bed.settings
-        }
-        self._turn = 0
+        self._reminder = Reminder(self._roster.beds)
         self._scribe = self._open_audit(settings)
         identity = keyring.identity(settings.identity)
         shaken = self._tally.shaken
@@ -140,7 +134,7 @@ class Alarmd:
             if self._scribe is not None:
                 self._scribe.put(act.act, act.actor, act.target, Outcome.DONE, act.detail)
             if act.act in ("limits", "patient"):
-                self._tell_judge(act.target)
+                self._tell_judge(self._reminder.about(act.target))
         self._drain()
 
     def _asked_here(self, frames: list[zmq.Frame]) -> None:
@@ -166,7 +160,7 @@ class Alarmd:
             changed[said.bed] = bed
             self._say(said, bed, now_ns)
         for name, bed in changed.items():
-            self._keeper.put(name, memory.write(bed, self._ahead_ns))
+            self._keeper.put(name, memory.write(bed, time.time_ns() - now_ns))
         if self._robot is not None:
             self._robot.tell(self._roster.beds[self._robot.bed], now_ns)
 
@@ -206,12 +200,8 @@ class Alarmd:
             return f"who answers alarms is not recorded: {self._scribe.trouble}"
         return self._damage
 
-    def _tell_judge(self, place: str) -> None:
-        """Tell the judge what is set at a bed, and go on telling it."""
-        bed = self._roster.beds[place]
-        self._touched |= {(place, int(condition)): None for condition, _ in bed.settings}
-        conditions = [condition for name, condition in self._touched if name == place]
-        for limit in report.limits(bed, conditions):
+    def _tell_judge(self, limits: Iterable[Limit]) -> None:
+        for limit in limits:
             self._judge.send(encode(limit))
 
     def _tick(self) -> None:
@@ -222,12 +212,7 @@ class Alarmd:
             now_ns = self._clock.now_ns()
             self._roster.hear(self._robot.bed, Condition.ROBOT_STOPPED, stopped, now_ns)
         self._drain()
-        touched, turn = tuple(self._touched), self._turn
-        for k in range(min(len(touched), SETTINGS_A_TICK)):
-            name, condition = touched[(turn + k) % len(touched)]
-            for limit in report.limits(self._roster.beds[name], (condition,)):
-                self._judge.send(encode(limit))
-        self._turn = (turn + SETTINGS_A_TICK) % max(1, len(touched))
+        self._tell_judge(self._reminder.turn())
         self._tally.look(self._roster.beds.values(), self._keeper.failures)
 
     # At the start -----------------------------------------------------------------------------
@@ -241,9 +226,9 @@ class Alarmd:
             journal.read()
         except OSError as error:
             self._damage = f"what was known of alarms could not be read: {error.strerror}"
-        last_id, lost = memory.read_all(
-            roster.beds, journal.records, self._ahead_ns, self._clock.now_ns()
-        )
+        now_ns = self._clock.now_ns()
+        ahead_ns = time.time_ns() - now_ns
+        last_id, lost = memory.read_all(roster.beds, journal.records, ahead_ns, now_ns)
         lost += journal.damaged
         if lost:
             self._damage = f"{lost} records of alarms were damaged, and are not known"

@@ -9,7 +9,7 @@ Rules
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from typing import Final
 
 import msgspec
@@ -17,7 +17,6 @@ import msgspec
 from monitor.alarms.alert import Alert, Bed, Said
 from monitor.alarms.messages import Alert as AlertMessage
 from monitor.alarms.messages import AlertRow, BedRow, Page, Place, SettingRow
-from monitor.alarms.wishes import Limit
 from transport.wire.codec import Message
 
 _US: Final = 1000
@@ -69,15 +68,6 @@ def bed_row(bed: Bed, now_ns: int) -> BedRow:
         tuple(SettingRow(c, s.limit, s.enabled) for c, s in bed.settings),
         tuple(alert_row(alert, now_ns) for alert in bed.alerts.values()),
     )
-
-
-def limits(bed: Bed, conditions: Iterable[int]) -> Iterator[Limit]:
-    """Say what is set of some conditions, for the judge."""
-    settings = {int(condition): setting for condition, setting in bed.settings}
-    for condition in conditions:
-        found = settings.get(condition)
-        limit, enabled = (found.limit, found.enabled) if found else (None, True)
-        yield Limit(76, 0, bed.name, condition, limit, enabled)
 
 
 def page(beds: Sequence[Bed], request: int, first: int, incarnation: int, now_ns: int) -> Page:
