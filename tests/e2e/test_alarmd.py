@@ -29,6 +29,7 @@ from monitor.alarms.wishes import Acknowledge, Done, Limit, Pause
 from monitor.settings import AlarmdSettings, CoupledRobot, alarms, desk, evidence, sources
 from safety.messages import Ceiling
 from safety.state import State
+from safety.store.journal import Journal
 from teleop.node import alarm_desk
 from teleop.node import alarms as node_alarms
 from teleop.node.alarms import AlarmError
@@ -41,7 +42,7 @@ from transport.wire.codec import Message, Registry, encode
 from transport.wire.messages import Clock
 
 PATIENCE_S = 30.0
-pytestmark = pytest.mark.timeout(120)
+pytestmark = pytest.mark.timeout(300)
 BEDS = ("icu/1", "icu/2", "or/1")
 DEVICES = {
     "monitor": Role.GUARD,
@@ -165,6 +166,12 @@ class House:
             assert socket.poll(PATIENCE_S * 1000)
             return REGISTRY.expect(socket.recv(), Done).refusal
 
+    def keeps(self, bed: str, presence: Presence) -> bool:
+        """Tell whether the disk has that, too: a kill a moment earlier may forget it."""
+        found = Journal(Path(self.settings.store))
+        found.read()
+        return b'"presence":%d' % presence in found.records.get(bed, b"")
+
     def counted(self, name: str) -> int:
         board = readings.board(self.run_dir, "alarmd")
         assert board is not None
@@ -229,6 +236,7 @@ def test_killed_it_comes_back_with_what_it_knew_and_raises_nothing_anew(house):
     house.holding((2, C.VT))  # asystole is over, and nobody has said that he saw it
     known = (*on[0], Presence.LATCH), (*on[1], Presence.ACK)
     house.until(lambda: house.shows(*known))
+    house.until(lambda: house.keeps("icu/1", Presence.LATCH) and house.keeps("or/1", Presence.ACK))
     ids, seqs = (
         [house.alert_id(*at) for at in on[:2]],
         [b.seq for b in house.listener.beds.values()],
@@ -253,6 +261,7 @@ def test_what_was_acknowledged_by_a_word_is_so_after_the_next_kill(house):
     house.holding((0, C.VF))
     house.until(lambda: house.shows(("icu/1", C.VF, Presence.ON)))
     for presence in (Presence.ON, Presence.ACK):
+        house.until(lambda kept=presence: house.keeps("icu/1", kept))
         house.is_killed()
         house.starts()
         house.until(lambda wanted=presence: house.shows(("icu/1", C.VF, wanted)))
@@ -265,6 +274,7 @@ def test_what_was_acknowledged_by_a_word_is_so_after_the_next_kill(house):
 def test_a_damaged_journal_is_named_and_alarms_go_on(house):
     house.holding((0, C.VF), (1, C.VF))
     house.until(lambda: len(house.listener.alerts()) == 2)
+    house.until(lambda: house.keeps("icu/1", Presence.ON) and house.keeps("icu/2", Presence.ON))
     house.is_killed()
     path = Path(house.settings.store)
     path.write_bytes(path.read_bytes()[:-30] + bytes(200))

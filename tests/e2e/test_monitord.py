@@ -17,6 +17,8 @@ import zmq
 from bench import readings
 from bench.children import spawn, stop
 from bench.ports import free_ports
+from monitor.alarms.messages import Alive
+from monitor.alarms.wishes import Limit
 from monitor.messages import (
     VOCABULARY,
     Beat,
@@ -238,6 +240,26 @@ def test_a_device_speaks_over_curve_in_its_own_name_only(ward):
         ward.until(lambda: ward.counted('monitor_refused_total{cause="identity"}') == 1)
     ward.listens(3.0, until=lambda: ward.value(Metric.TEMP, "or/1") is not None)
     assert ward.value(Metric.TEMP, "or/1") == pytest.approx(36.8)
+
+
+def test_no_device_sets_what_is_judged(ward):
+    name = 'monitor_refused_total{cause="wire"}'
+    before = ward.counted(name)
+    with ward.curve(zmq.DEALER, "oximeter", ward.settings.listen) as socket:
+        socket.send(encode(Limit(76, 0, "icu/1", 7, 250.0, False)))
+        ward.until(lambda: ward.counted(name) == before + 1)
+
+
+def test_it_says_that_it_lives_and_how_much_it_has_said(ward):
+    with ward.context.socket(zmq.SUB) as socket:
+        socket.linger = 0
+        socket.subscribe(b"alive/")
+        socket.connect(vitals(ward.run_dir))
+        assert socket.poll(PATIENCE_S * 1000)
+        topic, data = socket.recv_multipart()
+    alive = Registry((Alive,)).expect(data, Alive)
+    assert (topic, alive.source) == (b"alive/vitals", "vitals")
+    assert alive.total >= len(ward.heard)
 
 
 def test_a_console_s_key_opens_neither_door(ward):
