@@ -196,7 +196,7 @@ class Monitord:
         """Judge a patient by what somebody has set there."""
         patient = self._patients.get(limit.bed)
         if patient is None or limit.condition not in _CONDITIONS:
-            self._refuse("unknown_bed")
+            self._engine.unknown += 1
             return
         condition = Condition(limit.condition)
         usual = CONDITIONS[condition].limit
