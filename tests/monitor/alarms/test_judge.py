@@ -113,6 +113,18 @@ def test_what_is_not_enabled_never_holds(tracks: Tracks):
     assert not judge.evidence.holds[0, C.ASYSTOLE]
 
 
+def test_a_standstill_of_the_machine_is_nobodys_asystole():
+    tracks = tracks_of([make(Script((Episode("sinus", 30.0),)), 300)])
+    engine, judge = ward(tracks), Judge(1)
+    advance(engine, judge, 15.0)
+    late_ns = engine.next_deadline_ns() + 6_000_000_000
+    assert engine.handle_deadline(late_ns)
+    judge.tick(engine, engine.next_deadline_ns() - TICK_NS)
+    assert engine.skipped > 100
+    found = advance(engine, judge, 10.0)[0]
+    assert not {C.ASYSTOLE, C.EXTREME_BRADY} & {one.condition for one in found}
+
+
 @pytest.mark.parametrize("leads", [1, 2])
 def test_a_ward_of_fewer_leads_is_judged(tracks: Tracks, leads: int):
     fewer = {s: x for s, x in some(tracks, [0]).items() if s > Signal.ECG_3 or s < leads}
