@@ -294,7 +294,7 @@ def leak(lead: Any, pieces: int) -> float:
         for k in range(pieces):
             total += lead["pieced"][(lead["pieces"] - 1 - k) % PIECES]["leaks"][lag]
         least = min(least, total)
-    return min(1.0, least / (2.0 * size))
+    return float(min(1.0, least / (2.0 * size)))
 
 
 @jit
@@ -305,7 +305,7 @@ def full(lead: Any, pieces: int) -> float:
         piece = lead["pieced"][(lead["pieces"] - 1 - k) % PIECES]
         size += piece["size"] / PIECE
         top += max(piece["top"], -piece["bottom"])
-    return size / top
+    return float(size / top)
 
 
 @jit
@@ -316,7 +316,7 @@ def steepness(lead: Any, pieces: int) -> float:
         piece = lead["pieced"][(lead["pieces"] - 1 - k) % PIECES]
         size += piece["size"]
         step += piece["step"]
-    return step / size
+    return float(step / size)
 
 
 @jit
