@@ -18,7 +18,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from monitor.alarms.strip import STEP_NS
+from monitor.alarms.window import STEP_NS
 from transport.kernel.jit import jit
 
 #: A window whose measure is above it is a wave; a lead below `WAVE_NOT` denies one. Measured: 0.06

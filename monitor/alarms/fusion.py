@@ -66,6 +66,7 @@ FUSION: Final = np.dtype(
         ("wide_ns", np.int64),  # when a tachycardia of the ventricles last held
         ("denied_ns", np.int64),  # when something was last denied, 0: never
         ("poor_ns", np.int64),  # since when quality is poor, 0: it is not
+        ("suspended_ns", np.int64),  # since when nothing is judged, 0: it is
     ],
     align=True,
 )
@@ -118,7 +119,7 @@ def judge(
 @jit
 def _forget(state: Any) -> None:
     """Begin anew: there is no lead."""
-    state["on_ns"] = state["denied_ns"] = state["poor_ns"] = 0
+    state["on_ns"] = state["denied_ns"] = state["poor_ns"] = state["suspended_ns"] = 0
     state["standstill"]["usual"][:] = 0.0
     state["standstill"]["adrift"][:] = 0
     state["standstill"]["adrift_ns"] = 0
@@ -193,7 +194,7 @@ def _wide(state: Any, beats: Any, now_ns: int) -> tuple[int, float]:
     if begin_ns and (beats["wide"] >= RUN_SURE or not is_doubtful):
         return begin_ns, rhythm.ventricular_bpm(beats)
     begin_ns = fibrillation.even_ns(seen, now_ns)
-    return begin_ns, 60.0 / seen["period"] if begin_ns else np.nan
+    return begin_ns, float(60.0 / seen["period"]) if begin_ns else np.nan
 
 
 @jit
@@ -287,6 +288,10 @@ def _suspend(
     is_denied = state["denied_ns"] > 0 and now_ns - state["denied_ns"] < DENIED_NS
     for column in _RHYTHMS:
         is_poor = is_poor and not said[column]
-    if is_poor or is_denied:
-        said[_SUSPENDED] = True
-        since[_SUSPENDED] = state["poor_ns"] if is_poor else state["denied_ns"]
+    if not is_poor and not is_denied:
+        state["suspended_ns"] = 0
+        return
+    if state["suspended_ns"] == 0:
+        state["suspended_ns"] = state["poor_ns"] if is_poor else state["denied_ns"]
+    said[_SUSPENDED] = True
+    since[_SUSPENDED] = state["suspended_ns"]

@@ -10,7 +10,8 @@ Rules
 2. What a condition is, and how soon it holds, says the table (`monitor.alarms.condition`); whether
    anybody is told is not decided here.
 3. A patient whose device became another is judged anew, but keeps its limits.
-4. Everything that is remembered is in arrays that can be taken out and put back (`memory`,
+4. Time in which nobody looked is nobody's pause: after a standstill a rhythm is judged anew.
+5. Everything that is remembered is in arrays that can be taken out and put back (`memory`,
    `restore`): who takes over goes on with them.
 """
 
@@ -37,6 +38,8 @@ from monitor.vitals.heart import Heart
 from monitor.vitals.ppg import Ppg
 from monitor.vitals.resp import Resp
 
+#: A tick that ends so long after the one before it: there was a standstill.
+LATE_NS: Final = 10 * TICK_NS
 #: Reasons with which a source of pulses still means something when it shows none.
 _LIGHT: Final = (Reason.PRESENT, Reason.NO_PULSE, Reason.ARTEFACT)
 _ARTERY: Final = (Reason.PRESENT, Reason.NO_PULSE)
@@ -67,6 +70,7 @@ class Judge:
         self.limits = Limits.of(patients)
         self.evidence = Evidence.of(patients)
         self._begin_ns = np.zeros((patients, len(Condition)), np.int64)
+        self._seen_ns = np.zeros(patients, np.int64)  # end of the last tick
         self._rhythm = np.zeros(patients, RHYTHM)
         self._pulse = np.zeros((patients, SOURCES), PULSE)
         self._strip = np.zeros((patients, leads), strip.LEAD)
@@ -81,6 +85,7 @@ class Judge:
         """Judge what the engine's last tick, which ended at `now_ns`, has brought."""
         for patient in engine.changed:
             self.reset(patient)
+        self._wake(now_ns)
         self._hear(engine, now_ns)
         self._see(engine)
         numbers, said = engine.numerics, self.evidence
@@ -116,6 +121,14 @@ class Judge:
         np.logical_and(said.holds, self.limits.enabled, out=said.holds)
         return said
 
+    def _wake(self, now_ns: int) -> None:
+        """Begin the time of every pause anew, where ticks were left out."""
+        is_late = now_ns - self._seen_ns > LATE_NS
+        if is_late.any():
+            self._fusion["on_ns"][is_late] = 0
+            self._pulse["valid_ns"][is_late] = 0
+        self._seen_ns[:] = now_ns
+
     def reset(self, patient: int) -> None:
         """Forget one patient: another device speaks."""
         for memory in self._memories():
@@ -146,6 +159,7 @@ class Judge:
     def _memories(self) -> Memory:
         return (
             self._begin_ns,
+            self._seen_ns,
             self._rhythm,
             self._pulse,
             self._strip,

@@ -139,4 +139,4 @@ def rate_bpm(pulses: Any, now_ns: int, over: int) -> float:
             is_steady = is_steady and 0.5 * mean_ns < interval < 1.5 * mean_ns
         if is_steady:
             best = 60e9 / mean_ns
-    return best
+    return float(best)

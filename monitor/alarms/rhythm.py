@@ -157,7 +157,7 @@ def ventricular_ns(state: Any, now_ns: int) -> int:
 def ventricular_bpm(state: Any) -> float:
     """Give the rate of the run of ventricular beats."""
     span = state["last_wide_ns"] - state["wide_ns"]
-    return 60e9 * (state["wide"] - 1) / span if span > 0 else math.nan
+    return float(60e9 * (state["wide"] - 1) / span) if span > 0 else math.nan
 
 
 @jit
@@ -195,7 +195,7 @@ def fast_ns(state: Any, now_ns: int) -> int:
 def bpm(state: Any, beats: int) -> float:
     """Give the mean rate of the last beats."""
     span = state["beat_ns"] - _since(state, beats)
-    return 60e9 * (beats - 1) / span if span > 0 else math.nan
+    return float(60e9 * (beats - 1) / span) if span > 0 else math.nan
 
 
 @jit

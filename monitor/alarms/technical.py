@@ -16,12 +16,12 @@ from monitor.messages import Metric, Reason, Signal
 from monitor.rows import SILENCE_NS
 from transport.kernel.jit import jit
 
-#: condition -> the number whose reason tells it
-OFF: Final[dict[Condition, Metric]] = {
-    Condition.ECG_OFF: Metric.HR,
-    Condition.SPO2_OFF: Metric.PR,
-    Condition.ABP_OFF: Metric.MEAN,
-    Condition.RESP_OFF: Metric.RR,
+#: condition -> the numbers whose reasons tell it, each of them
+OFF: Final[dict[Condition, tuple[Metric, Metric]]] = {
+    Condition.ECG_OFF: (Metric.HR, Metric.HR),
+    Condition.SPO2_OFF: (Metric.PR, Metric.SPO2),
+    Condition.ABP_OFF: (Metric.MEAN, Metric.SYS),
+    Condition.RESP_OFF: (Metric.RR, Metric.RR),
 }
 COLUMNS: Final = np.array([*OFF, Condition.FEED_SILENT], np.int64)
 _CONDITIONS: Final = np.array(list(OFF), np.int64)
@@ -49,7 +49,8 @@ def look(
     """
     for who in range(reason.shape[0]):
         for k in range(_CONDITIONS.shape[0]):
-            is_off = reason[who, _METRICS[k]] == _LEAD_OFF
+            is_off = reason[who, _METRICS[k, 0]] == _LEAD_OFF
+            is_off = is_off or reason[who, _METRICS[k, 1]] == _LEAD_OFF
             _note(begin_ns[who], _CONDITIONS[k], is_off, now_ns)
         silent_ns = 0
         for signal in range(_SIGNALS):
