@@ -24,10 +24,9 @@ def dated(found: Found, rows: NDArray[Any], now_ns: int) -> NDArray[np.int64]:
     """Give the times of one sensor's events, (n,), ns; `rows` are the engine's (`monitor.rows`)."""
     sensor = found.sensor
     times_ns = np.empty(len(found.events), np.int64)
-    if len(times_ns):
-        first, signals = int(min(sensor.SIGNALS)), len(sensor.SIGNALS)
-        sample_ns = round(1e9 / sensor.RATE_HZ)
-        _date(found.events.rows, found.at, sample_ns, rows, first, signals, now_ns, times_ns)
+    first, signals = int(min(sensor.SIGNALS)), len(sensor.SIGNALS)
+    sample_ns = round(1e9 / sensor.RATE_HZ)
+    _date(found.events.rows, found.at, sample_ns, rows, first, signals, now_ns, times_ns)
     return times_ns
 
 

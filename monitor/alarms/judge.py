@@ -187,7 +187,7 @@ class Judge:
         for lead in range(self._strip.shape[1]):
             x = engine.samples.get(Signal(lead))
             if x is not None:
-                strip.take(self._strip, lead, x)
+                strip.take(self._strip, lead, np.ascontiguousarray(x))
 
 
 def warm(leads: int = 3) -> None:
