@@ -221,7 +221,7 @@ def test_ectopic_beats_are_left_out_and_many_of_them_are_not_judged():
     intervals[early + 1] = 1.7 - intervals[early]
     assert not judged_af(intervals, labels)["holds"]
     every_second = np.where(np.arange(120) % 2, Label.VENTRICULAR, Label.NORMAL)
-    assert judged_af(irregular(120), every_second)["count"] == 0
+    assert judged_af(irregular(120), every_second)["count"] < af.WINDOW
 
 
 def test_it_ends_when_the_rhythm_is_regular_again():
