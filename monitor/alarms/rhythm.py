@@ -35,7 +35,14 @@ FAST_BEATS: Final = 17
 #: One interval of a fast run may be this long: a beat was missed.
 _MISSED_NS: Final = 1_000_000_000
 #: Of them, so many must be credible.
-_FAST_  #: Of the usual height: from there on a beat is credible, and no noise made it.
+_FAST_CREDIBLE: Final = 12
+WIDE_NS: Final = 600_000_000
+WIDE_BEATS: Final = 5
+#: Beats of a run are no further apart than so many of its shortest intervals.
+_UNEVEN: Final = 2.2
+_OTHERS: Final = 2
+_PAUSE_NS: Final = 1_200_000_000
+#: Of the usual height: from there on a beat is credible, and no noise made it.
 CREDIBLE: Final = 0.35
 SURE: Final = 0.6
 _FOLLOW: Final = 1.0 / 16.0
