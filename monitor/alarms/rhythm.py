@@ -57,6 +57,7 @@ RHYTHM: Final = np.dtype(
         ("beat_ns", np.int64),  # the last, of whatever kind
         ("credible_ns", np.int64),
         ("own_ns", np.int64),  # the last that looks like this patient's own
+        ("own_before_ns", np.int64),  # the one before it
         ("times_ns", np.int64, (BEATS,)),
         ("gap", np.uint8, (BEATS,)),  # before it there was no lead
         ("credible", np.uint8, (BEATS,)),
@@ -105,7 +106,7 @@ def _take(state: Any, at_ns: int, row: Any) -> None:
     if is_credible:
         state["credible_ns"] = at_ns
     if is_own:
-        state["own_ns"] = at_ns
+        state["own_before_ns"], state["own_ns"] = state["own_ns"], at_ns
         if state["usual"] == 0.0:
             state["usual"] = height
         state["usual"] += (height - state["usual"]) * _FOLLOW
