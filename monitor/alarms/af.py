@@ -143,7 +143,7 @@ def large(intervals: NDArray[np.float64], count: int) -> float:
     for i in range(n - 1):
         a = (count + i) % n
         found += abs(intervals[(a + 1) % n] - intervals[a]) > LARGE * mean
-    return found / (n - 1)
+    return float(found / (n - 1))
 
 
 @jit

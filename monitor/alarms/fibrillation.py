@@ -32,7 +32,7 @@ EVEN: Final = 0.9
 PERIOD_S: Final = 0.22
 #: Windows in a row until uneven waves are fibrillation, and even ones a tachycardia; more, where
 #: it was fibrillation before; and of the last, how many may be left of a tachycardia that ended.
-UNEVEN_WINDOWS: Final = 9
+UNEVEN_WINDOWS: Final = 8
 EVEN_WINDOWS: Final = 2
 EVEN_WINDOWS_SURE: Final = 8
 LEFT_OF_TACHYCARDIA: Final = 2

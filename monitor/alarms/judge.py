@@ -104,7 +104,7 @@ class Judge:
             now_ns,
             *said,
         )
-        af.judge(self._af, self._lead_off.all(axis=1), *said)
+        af.judge(self._af, np.all(self._lead_off, axis=1), *said)
         apnoea.judge(numbers.reason, now_ns, *said)
         begin_ns = self._begin_ns
         limit.cross(

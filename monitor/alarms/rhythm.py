@@ -42,19 +42,7 @@ WIDE_BEATS: Final = 5
 _UNEVEN: Final = 2.2
 _OTHERS: Final = 2
 _PAUSE_NS: Final = 1_200_000_000
-CREDIBLE: Final = 12
-WIDE_NS: Final = 600_000_000
-WIDE_BEATS: Final = 5
-#: Beats of a run are no further apart than so many of its shortest intervals.
-_UNEVEN: Final = 2.2
-_OTHERS: Final = 2
-_PAUSE_NS: Final = 1_200_000_000
-#: Beats are even when of those within so long, at least so many, this part of the intervals is
-#: this near to their mean.
-EVEN_NS: Final = 3_200_000_000
-EVEN_BEATS: Final = 6
-EVEN_PART: Final = 0.7
-EVEN: Final = 0.15
+#: Of the usual height: from there on a beat is credible, and no noise made it.
 CREDIBLE: Final = 0.35
 SURE: Final = 0.6
 _FOLLOW: Final = 1.0 / 16.0
@@ -69,6 +57,7 @@ RHYTHM: Final = np.dtype(
         ("beat_ns", np.int64),  # the last, of whatever kind
         ("credible_ns", np.int64),
         ("own_ns", np.int64),  # the last that looks like this patient's own
+        ("own_before_ns", np.int64),  # the one before it
         ("times_ns", np.int64, (BEATS,)),
         ("gap", np.uint8, (BEATS,)),  # before it there was no lead
         ("credible", np.uint8, (BEATS,)),
@@ -117,7 +106,7 @@ def _take(state: Any, at_ns: int, row: Any) -> None:
     if is_credible:
         state["credible_ns"] = at_ns
     if is_own:
-        state["own_ns"] = at_ns
+        state["own_before_ns"], state["own_ns"] = state["own_ns"], at_ns
         if state["usual"] == 0.0:
             state["usual"] = height
         state["usual"] += (height - state["usual"]) * _FOLLOW

@@ -110,6 +110,8 @@ def last_ns(
         last = max(begin_ns, beats["credible_ns"])
         if now_ns - last < STANDS_NS or not _is_flat(state, leads, lead_off):
             last = max(begin_ns, beats["own_ns"])
+            if now_ns - last < STANDS_NS:  # noise may look like a beat, once
+                last = max(begin_ns, beats["own_before_ns"])
             if now_ns - last < STANDS_NS or not is_silent:
                 return 0
             if not _is_noisy(state, leads, lead_off) or _is_higher(state, leads, lead_off):
