@@ -30,6 +30,7 @@ BENCHES: Final[dict[str, str]] = {
     "hostile": "what an attacker costs the rightful hand",
     "faults": "random worlds by the thousand, in virtual time: 1 when any breaks a rule",
     "vitals": "how well, how soon and how cheaply beats are found in an ECG",
+    "alarms": "which alarms are raised, how soon, and which should not have been",
     "video": "how old a picture is when it can be shown, beside aiortc as it comes",
     "audit": "how long it takes to read a million records of the audit, and to find a change",
 }

@@ -1,4 +1,4 @@
-"""Decides which numbers are published now: what changed, and what nobody has heard for long.
+"""Decides which numbers are published now, what changed or was not heard for long, and says them.
 
 Rules
 -----
@@ -11,18 +11,20 @@ Rules
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from monitor.engine import Numbers
-from monitor.messages import Metric
+from monitor.engine import Engine, Found, Numbers
+from monitor.messages import Beat, Metric, Numeric, Signal
 from monitor.rows import MS
 
 CHANGE_NS: Final = 1_000 * MS
 REPEAT_NS: Final = 5_000 * MS
 SAID_MAX: Final = 256
+_US: Final = 1000
 QUALITY_STEP: Final = 0.1
 #: What a screen shows of a number, in its unit: a smaller change is none.
 STEP: Final[dict[Metric, float]] = {
@@ -65,3 +67,41 @@ class Bulletin:
         self._quality[at] = numbers.quality[at]
         self._reason[at] = numbers.reason[at]
         self._at_ns[at] = now_ns
+
+
+def numeric(engine: Engine, patient: int, metric: int, seq: int) -> Numeric:
+    """Say a number of a patient."""
+    numbers = engine.numerics
+    value = float(numbers.values[patient, metric])
+    return Numeric(
+        66,
+        engine.beds[patient],
+        seq,
+        metric,
+        None if value != value else value,
+        round(100 * float(numbers.quality[patient, metric])),
+        int(numbers.reason[patient, metric]),
+        max(0, int(numbers.age_ns[patient, metric])) // _US,
+    )
+
+
+def beats(engine: Engine, found: Found, seq: int, most: int) -> Iterator[tuple[int, Beat]]:
+    """Say what one sensor found in this tick, with whose it is; numbers follow `seq`."""
+    n = min(len(found.events), most)
+    delays_ns = engine.ingest.rows["delay_ns"].reshape(-1, len(Signal))
+    signals = list(found.sensor.SIGNALS)
+    for number, row in enumerate(found.events.rows[:n], seq + 1):
+        patient = int(row["patient"])
+        value = float(row["value"][0])
+        behind_us = (found.at - int(row["at"])) * 1e6 / found.sensor.RATE_HZ
+        beat = Beat(
+            67,
+            engine.beds[patient],
+            number,
+            int(row["kind"]),
+            int(row["label"]),
+            round(100 * float(row["quality"])),
+            value if np.isfinite(value) and abs(value) < 1e6 else None,
+            max(0, int(behind_us) + int(delays_ns[patient, signals].max()) // _US),
+        )
+        yield patient, beat

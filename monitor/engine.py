@@ -100,6 +100,8 @@ class Engine:
     ----------
     numerics : all numbers, as of the last tick
     found : all events of the last tick, a row a sensor
+    samples : what sensors took in the last tick, by signal: (patients, n) float32, NaN: none
+    changed : patients whose device became another in the last tick
     ticks, skipped : made, and left out after a standstill
     """
 
@@ -128,6 +130,8 @@ class Engine:
         self._places = [_place(sensor, self._groups) for sensor in self._sensors]
         self._events = [Events(max(EVENTS_LEAST, EVENTS_EACH * patients)) for _ in self._sensors]
         self.found: list[Found] = []
+        self.samples: dict[Signal, NDArray[np.float32]] = {}
+        self.changed: list[int] = []
         self._patients = {bed: patient for patient, bed in enumerate(beds)}
         self._plain_columns = _plain_columns(self._sensors)
         self._columns = [
@@ -169,7 +173,8 @@ class Engine:
 
     def tick(self, now_ns: int) -> None:
         """Advance everything by one tick, which ends at `now_ns`."""
-        for patient in self.ingest.settle():
+        self.changed = self.ingest.settle()
+        for patient in self.changed:
             for sensor in self._sensors:
                 sensor.reset(patient)
         filled = []
@@ -177,6 +182,8 @@ class Engine:
             out = group.buffers[_samples(group.rate_hz, self.ticks)]
             self.ingest.fill(group.signals[0], group.rate_hz, now_ns, out)
             filled.append(out)
+            for k, signal in enumerate(group.signals):
+                self.samples[signal] = out[:, k]
         self.ticks += 1
         self.found = [
             self._step(sensor, events, filled[group][:, columns])

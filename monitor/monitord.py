@@ -10,14 +10,19 @@ import sys
 from collections.abc import Callable
 from typing import Final
 
-import numpy as np
 import zmq
 
-from monitor import ingest
+from monitor import bulletin, ingest
+from monitor.alarms import judge
+from monitor.alarms.condition import CONDITIONS, Condition
+from monitor.alarms.holding import Teller
+from monitor.alarms.judge import Judge
+from monitor.alarms.messages import Alive
+from monitor.alarms.wishes import Limit
 from monitor.bulletin import Bulletin
 from monitor.engine import TICK_NS, Engine, Found, warm
-from monitor.messages import Beat, Metric, Numeric, Reading, Samples, Signal
-from monitor.settings import MonitordSettings, sources, vitals
+from monitor.messages import Metric, Reading, Samples
+from monitor.settings import MonitordSettings, evidence, sources, vitals
 from monitor.vitals import numerics
 from monitor.vitals.seam import Options
 from transport.io.curve import Doorman
@@ -27,7 +32,7 @@ from transport.io.keys import Device, KeyFault, Keyring, Role
 from transport.io.process import Runtime, main
 from transport.io.publisher import Publisher
 from transport.io.zmq import Port, Tuning, tune
-from transport.wire.codec import MESSAGE_BYTES_MAX, Registry, encode
+from transport.wire.codec import MESSAGE_BYTES_MAX, Message, Registry, encode
 from transport.wire.errors import WireError
 
 DEVICES, LISTENERS = "monitor.devices", "monitor.vitals"
@@ -46,8 +51,12 @@ REFRESH_NS: Final = 50_000_000
 BEATS_MAX: Final = 512
 #: A tick's worth of numbers and beats may wait for a slow subscriber, and some ticks more.
 TUNING: Final = Tuning(hwm=8192)
+#: Everything that holds of the largest ward may wait for the alarms, twice.
+EVIDENCE: Final = Tuning(hwm=1024)
+ALIVE_NS: Final = 500_000_000
 _REGISTRY: Final = Registry((Samples, Reading))
-_US: Final = 1000
+_LOCAL: Final = Registry((Samples, Reading, Limit))
+_CONDITIONS: Final = frozenset(Condition)
 
 
 class Monitord:
@@ -66,6 +75,10 @@ class Monitord:
         ]
         self._beat = [f"beat/{bed}".encode() for bed in settings.beds]
         self._said = self._told = 0
+        self._incarnation = now_ns & 0xFFFF_FFFF
+        self._judge = Judge(len(settings.beds), settings.leads)
+        self._patients = {bed: patient for patient, bed in enumerate(settings.beds)}
+        self._teller = Teller(settings.beds, self._incarnation, now_ns)
         self._name = settings.identity
         identity = keyring.identity(self._name)
         count_handshake = self._handshakes.__getitem__
@@ -100,7 +113,11 @@ class Monitord:
             self._far = runtime.keep(
                 Publisher(runtime, keyring, identity, LISTENERS, settings.publish, TUNING)
             )
+        told = tune(runtime.context.socket(zmq.PUSH), EVIDENCE)
+        told.connect(evidence(runtime.settings.run_dir))
+        self._alarms = runtime.keep(Port(runtime.loop, told, lambda _: None))
         runtime.loop.every(REFRESH_NS, self._keep_house)
+        runtime.loop.every(ALIVE_NS, self._live)
         self._alarm = runtime.loop.alarm(self._tick)
         runtime.keep(self._alarm)
         self._alarm.set(self._engine.next_deadline_ns())
@@ -117,6 +134,7 @@ class Monitord:
         message = self._decode(data)
         if message is None:
             return
+        assert isinstance(message, Samples | Reading)
         if message.device != device.name:
             self._refuse("identity")
         else:
@@ -128,19 +146,21 @@ class Monitord:
             self._refuse("parts")
         elif len(frames[0]) > MESSAGE_BYTES_MAX:
             self._refuse("oversized")
-        elif (message := self._decode(frames[0].bytes)) is not None:
+        elif (message := self._decode(frames[0].bytes, _LOCAL)) is not None:
             self._take(message)
 
-    def _decode(self, data: bytes) -> Samples | Reading | None:
+    def _decode(self, data: bytes, registry: Registry = _REGISTRY) -> Message | None:
         try:
-            message = _REGISTRY.decode(data)
+            return registry.decode(data)
         except WireError:
             self._refuse("wire")
             return None
-        assert isinstance(message, Samples | Reading)
-        return message
 
-    def _take(self, message: Samples | Reading) -> None:
+    def _take(self, message: Message) -> None:
+        if isinstance(message, Limit):
+            self._set(message)
+            return
+        assert isinstance(message, Samples | Reading)
         self._received()
         self._engine.receive(message, self._clock.now_ns())
 
@@ -157,50 +177,46 @@ class Monitord:
         while engine.handle_deadline(begin_ns):
             self._late.record(max(0, begin_ns - (engine.next_deadline_ns() - TICK_NS)))
             tick_ns = self._clock.now_ns()
+            self._say_evidence(engine.next_deadline_ns() - TICK_NS, tick_ns)
             for found in engine.found:
                 self._say_beats(found)
             self._say_numbers(tick_ns)
             self._took.record(self._clock.now_ns() - begin_ns)
         self._alarm.set(engine.next_deadline_ns())
 
+    def _say_evidence(self, end_ns: int, now_ns: int) -> None:
+        """Judge the tick that ended then, and tell the alarms what holds: they come first."""
+        for part in self._teller.tell(self._judge.tick(self._engine, end_ns), now_ns):
+            self._alarms.send(encode(part))
+
+    def _set(self, limit: Limit) -> None:
+        """Judge a patient by what somebody has set there."""
+        patient = self._patients.get(limit.bed)
+        if patient is None or limit.condition not in _CONDITIONS:
+            self._engine.unknown += 1
+            return
+        condition = Condition(limit.condition)
+        usual = CONDITIONS[condition].limit
+        limits = self._judge.limits
+        limits.limit[patient, condition] = usual if limit.limit is None else limit.limit
+        limits.enabled[patient, condition] = limit.enabled
+
+    def _live(self) -> None:
+        said = self._said + self._told
+        self._publish(b"alive/vitals", encode(Alive(71, "vitals", self._incarnation, said, 0, "")))
+
     def _say_numbers(self, now_ns: int) -> None:
-        numbers = self._engine.numerics
-        for patient, metric in self._bulletin.due(numbers, now_ns):
+        engine = self._engine
+        for patient, metric in self._bulletin.due(engine.numerics, now_ns):
             self._said += 1
-            value = float(numbers.values[patient, metric])
-            message = Numeric(
-                66,
-                self._engine.beds[patient],
-                self._said,
-                metric,
-                None if value != value else value,
-                round(100 * float(numbers.quality[patient, metric])),
-                int(numbers.reason[patient, metric]),
-                max(0, int(numbers.age_ns[patient, metric])) // _US,
-            )
+            message = bulletin.numeric(engine, patient, metric, self._said)
             self._publish(self._vital[patient][metric], encode(message))
 
     def _say_beats(self, found: Found) -> None:
         """Say what one sensor found in this tick."""
-        n = len(found.events)
-        self._unsaid.add(max(0, n - BEATS_MAX))
-        delays_ns = self._engine.ingest.rows["delay_ns"].reshape(-1, len(Signal))
-        signals = list(found.sensor.SIGNALS)
-        for row in found.events.rows[: min(n, BEATS_MAX)]:
-            patient = int(row["patient"])
+        self._unsaid.add(max(0, len(found.events) - BEATS_MAX))
+        for patient, message in bulletin.beats(self._engine, found, self._told, BEATS_MAX):
             self._told += 1
-            value = float(row["value"][0])
-            behind_us = (found.at - int(row["at"])) * 1e6 / found.sensor.RATE_HZ
-            message = Beat(
-                67,
-                self._engine.beds[patient],
-                self._told,
-                int(row["kind"]),
-                int(row["label"]),
-                round(100 * float(row["quality"])),
-                value if np.isfinite(value) and abs(value) < 1e6 else None,
-                max(0, int(behind_us) + int(delays_ns[patient, signals].max()) // _US),
-            )
             self._publish(self._beat[patient], encode(message))
 
     def _publish(self, topic: bytes, data: bytes) -> None:
@@ -276,6 +292,7 @@ class Monitord:
 def prepare(settings: MonitordSettings) -> None:
     """Compile before any right is taken: this is seconds of a core."""
     warm(settings.sensors)
+    judge.warm(settings.leads)
 
 
 if __name__ == "__main__":

@@ -101,6 +101,7 @@ ACTS: Final[dict[str, Kind]] = {
     "acknowledge": Kind(*_USE,       "U", "acknowledged an alarm"),
     "pause":       Kind(*_USE,       "U", "paused an alarm's sound"),
     "limits":      Kind(*_USE,       "U", "changed an alarm's limits"),
+    "patient":     Kind(*_USE,       "U", "admitted, associated or discharged a bed's patient"),
     # the log itself
     "open":        Kind("110120", "Application Start", "E", "began to record"),
     "close":       Kind("110121", "Application Stop",  "E", "ended recording"),

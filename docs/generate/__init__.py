@@ -7,10 +7,11 @@
     story.py               one session from its request to its last state, always with the same keys
     refusals.py            bytes that are no message
     vectors.py             both, and datagrams, as vectors.json
+    alarms.py              the conditions of docs/alarms.md, whose prose is by hand
     faults.py              the fault matrix beside what its virtual worlds showed
 
-`make docs` writes `docs/protocol.md`, `docs/vectors.json` and `docs/fault-matrix.md`; tests hold
-them to this.
+`make docs` writes `docs/protocol.md`, `docs/vectors.json`, `docs/fault-matrix.md` and the table in
+`docs/alarms.md`; tests hold them to this.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ import json
 import re
 from pathlib import Path
 
-from docs.generate import tables, vectors
+from docs.generate import alarms, tables, vectors
 
 FOLDER = Path(__file__).parent
 _MARK = re.compile(r"<!-- (\w+)((?: \w+)*) -->")
@@ -30,6 +31,7 @@ def render() -> dict[Path, str]:
     """Return every generated file's text by its path."""
     return {
         FOLDER.parent / "protocol.md": protocol(),
+        alarms.PAGE: alarms.build(),
         FOLDER.parent / "vectors.json": json.dumps(vectors.build(), indent=1) + "\n",
     }
 

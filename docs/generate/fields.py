@@ -11,6 +11,7 @@ import msgspec
 import msgspec.inspect as types
 
 from monitor import messages as monitor
+from monitor.alarms import messages as alarms
 from safety import bedside, driver, grant, handover, messages, signers
 from safety.messages import ArmState
 from transport.wire import messages as link
@@ -26,10 +27,17 @@ VOCABULARIES: dict[str, tuple[type[Message], ...]] = {
     "hand-over": (*handover.VOCABULARY, *signers.VOCABULARY),
     "bedside": bedside.VOCABULARY,
     "vital signs": monitor.VOCABULARY,
+    "alarms": alarms.VOCABULARY,
 }
 MESSAGES: tuple[type[Message], ...] = tuple(m for v in VOCABULARIES.values() for m in v)
 #: Records that are part of a message, or stand behind one.
-RECORDS: tuple[type[msgspec.Struct], ...] = (ArmState, Hop)
+RECORDS: tuple[type[msgspec.Struct], ...] = (
+    ArmState,
+    Hop,
+    alarms.AlertRow,
+    alarms.SettingRow,
+    alarms.BedRow,
+)
 BY_NAME: dict[str, type[msgspec.Struct]] = {m.__name__: m for m in (*MESSAGES, *RECORDS)}
 
 #: Names of unsigned ranges, by their last value.
@@ -102,6 +110,8 @@ def wire_type(kind: types.Type) -> str:
             return f"uint {least}…{most}"
         case types.FloatType(gt=least, le=most):
             return f"float64, > {least:g}, ≤ {most:g}"
+        case types.StructType(cls=record):
+            return f"`{record.__name__}`"
         case types.StrType(min_length=least, max_length=most):
             return f"str {least or 0}…{most}"
         case types.BytesType(min_length=least, max_length=most):

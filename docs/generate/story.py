@@ -16,6 +16,10 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from docs.generate.fields import MESSAGES
+from monitor.alarms.alert import Presence
+from monitor.alarms.condition import Condition, Priority
+from monitor.alarms.messages import Alert, AlertRow, Alive, BedRow, Holding, Page, Place, SettingRow
+from monitor.alarms.wishes import Acknowledge, Ask, Done, Limit, Patient, Pause
 from monitor.messages import Beat, Block, Metric, Numeric, Reading, Reason, Signal, pack
 from monitor.vitals.events import Kind, Label
 from safety.bedside import Bind, Override, Report, Token
@@ -265,6 +269,10 @@ WAVES = (
     Block(Signal.ECG_1, 250.0, 1000, np.array([0.0, 0.125, np.nan, 1.5], np.float32)),
     Block(Signal.RESP, 62.5, 250, np.array([812.5], np.float32)),
 )
+BOOT_MS = 1_764_064_800_000
+ASYSTOLE = AlertRow(
+    Condition.ASYSTOLE, Presence.ON, Priority.HIGH, BOOT_MS << 20, None, 4_060_000, 20_000
+)
 SEALED_COMMAND = seal(COMMAND, KEYS.to_robot)
 SEALED_STATE = seal(STATE, KEYS.to_console)
 
@@ -343,6 +351,37 @@ def _plain() -> Iterator[tuple[str, Message]]:
     yield "", Numeric(66, "icu/7", 801, Metric.HR, 72.4, 97, Reason.PRESENT, 61_000)
     yield "there is none", Numeric(66, "icu/7", 802, Metric.SPO2, None, 0, Reason.LEAD_OFF, 61_000)
     yield "", Beat(67, "icu/7", 77, Kind.QRS, Label.NORMAL, 98, 0.828, 214_000)
+    yield from _alarms()
+
+
+def _alarms() -> Iterator[tuple[str, Message]]:
+    held = bytes.fromhex("0100 00 00 0000c07f 00093d0000000000".replace(" ", ""))
+    yield (
+        "asystole at the second bed, four seconds old",
+        Holding(68, 0x0BED5EED, 0x5EED, 12, 65_000, 0, 1, held),
+    )
+    yield "nothing holds", Holding(68, 0x0BED5EED, 0x5EED, 13, 65_500, 0, 1, b"")
+    yield "it has just begun", Alert(69, "icu/7", BOOT_MS, 41, ASYSTOLE)
+    seen = msgspec.structs.replace(
+        ASYSTOLE, presence=Presence.ACK, by="desk", where="nurses", acknowledged_us=900
+    )
+    yield "somebody has acknowledged it", Alert(69, "icu/7", BOOT_MS, 42, seen)
+    over = msgspec.structs.replace(seen, presence=Presence.OFF)
+    yield "it is over", Alert(69, "icu/7", BOOT_MS, 43, over)
+    setting = SettingRow(Condition.HR_HIGH, 140.0, True)
+    paused = BedRow("icu/7", 44, 120_000, True, (setting,), ())
+    yield "its sound is paused", Place(70, BOOT_MS, "desk", paused)
+    yield "", Alive(71, "alarms", BOOT_MS, 44, 20, "")
+    yield "", Ask(72, 1, 0)
+    beds = (msgspec.structs.replace(paused, alerts=(seen,)), BedRow("icu/8", 0, 0, True, (), ()))
+    yield "two beds", Page(73, 1, 0, 2, BOOT_MS, beds)
+    yield "", Acknowledge(74, 2, "icu/7", ASYSTOLE.id, "nurses")
+    yield "for two minutes", Pause(75, 3, "icu/7", 120)
+    yield "another limit", Limit(76, 4, "icu/7", Condition.HR_HIGH, 140.0, True)
+    yield "not judged any more", Limit(76, 5, "icu/7", Condition.AF, None, False)
+    yield "", Patient(77, 6, "icu/7", "discharge")
+    yield "", Done(78, 6, "")
+    yield "", Done(78, 5, "the bed has no such alert, or no longer")
 
 
 def _sealed() -> Iterator[tuple[str, bytes]]:

@@ -12,9 +12,10 @@ import msgspec
 from docs.generate import story, vectors
 from docs.generate.fields import BY_NAME, MESSAGES, VOCABULARIES, first_line, members, rows
 from docs.generate.hexview import annotate, plain
-from monitor import bulletin, ingest, monitord
+from monitor import alarmd, bulletin, ingest, monitord
 from monitor import messages as monitor
 from monitor import rows as monitor_rows
+from monitor.alarms import alert, condition, holding, listener, roster
 from monitor.vitals import events
 from safety import clamp, deadline, grant, interlock, messages, profile, seat, state
 from safety.gate import Verdict
@@ -60,6 +61,17 @@ FLOW = {
     "Reading": "device → monitor",
     "Numeric": "monitor → who listens",
     "Beat": "monitor → who listens",
+    "Holding": "monitor → alarms",
+    "Alert": "alarms → who listens",
+    "Place": "alarms → who listens",
+    "Alive": "alarms, monitor → who listens",
+    "Ask": "who listens → alarms",
+    "Page": "alarms → who listens",
+    "Acknowledge": "who answers → alarms",
+    "Pause": "who answers → alarms",
+    "Limit": "who answers → alarms → monitor",
+    "Patient": "who answers → alarms",
+    "Done": "alarms → who answers",
     "Offer": "console → sessions",
     "Confirm": "console → sessions",
     "Withdraw": "console → sessions",
@@ -107,6 +119,13 @@ NUMBERS = {
     "repeat_s": str(bulletin.REPEAT_NS // (1000 * MS)),
     "device_hz": str(monitord.RATE_HZ),
     "device_burst": str(monitord.BURST),
+    "alive_ms": str(alarmd.ALIVE_NS // MS),
+    "silence_ms": str(listener.SILENCE_NS // MS),
+    "judge_ms": str(holding.REPEAT_NS // MS),
+    "settle_s": str(roster.SETTLE_NS // (1000 * MS)),
+    "pause_s_max": str(alert.PAUSE_S_MAX),
+    "desk_hz": str(alarmd.RATE_HZ),
+    "desk_burst": str(alarmd.BURST),
     "rates_hz": ", ".join(f"{rate_hz:g}" for rate_hz in ingest.RATES_HZ),
     "command_bytes": str(len(story.SEALED_COMMAND)),
     "command_max": str(messages.Command.BYTES_MAX),
@@ -205,8 +224,10 @@ def doors() -> str:
         "driver": "`robot.driver_listen`",
         monitord.DEVICES: LISTENERS["monitor.listen"](config),
         monitord.LISTENERS: LISTENERS["monitor.publish"](config),
+        alarmd.LISTENERS: LISTENERS["alarms.publish"](config),
+        alarmd.DESK: LISTENERS["alarms.desk"](config),
     }
-    let_in = {**hub.ROLES, **sessiond.DOORS, **robotd.DOORS, **monitord.DOORS}
+    let_in = {**hub.ROLES, **sessiond.DOORS, **robotd.DOORS, **monitord.DOORS, **alarmd.DOORS}
     found = []
     for domain, roles in let_in.items():
         names = ", ".join(f"`{role.value}`" for role in sorted(roles))
@@ -223,6 +244,29 @@ def rates() -> str:
         way = f"{topic.source} → {topic.sink}"
         found.append((topic.name, f"`{topic.message.__name__}`", way, rate, budget, topic.carrier))
     return table(("flow", "message", "way", "Hz", "budget, ms", "carried by"), found)
+
+
+def conditions() -> str:
+    """List what can be wrong with a patient, or with what is known of one."""
+    found = []
+    for number, row in condition.CONDITIONS.items():
+        metric = f"`{row.metric.name}`" if row.metric is not None else "—"
+        limit = f"{'>' if row.is_upper else '<'} {row.limit:g}" if row.metric is not None else "—"
+        what = "latches" if row.latching else "—"
+        kind = f"{row.kind}, {row.priority.name.lower()}"
+        named = (number.value, f"`{number.name}`", row.words, kind, what, metric, limit)
+        found.append((*named, f"{row.delay_s:g}"))
+    heads = ("number", "name", "words", "kind, priority", "after it ended", "metric", "limit")
+    return table((*heads, "delay, s"), found)
+
+
+def transitions() -> str:
+    """List what becomes of an alert."""
+    found = []
+    for (old, edge), (other, latching) in alert.TABLE.items():
+        named = (old.name.title(), edge.name.lower(), other.name.title(), latching.name.title())
+        found.append(named)
+    return table(("presence", "what happens", "then", "then, if it latches"), found)
 
 
 def verdicts() -> str:
@@ -275,6 +319,8 @@ _ENUMS: dict[str, type[IntEnum]] = {
     "Reason": monitor.Reason,
     "Kind": events.Kind,
     "Label": events.Label,
+    "Presence": alert.Presence,
+    "Priority": condition.Priority,
 }
 #: What a mark of the template may ask for.
 TABLES: dict[str, Callable[..., str]] = {
@@ -291,6 +337,8 @@ TABLES: dict[str, Callable[..., str]] = {
         doors,
         rates,
         verdicts,
+        conditions,
+        transitions,
         worked,
         datagram,
     )

@@ -23,7 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monitor.feed.recording import Channel, FeedFault
-from monitor.sim.patient import ABP_HZ, PLETH_HZ, RESP_HZ, make
+from monitor.sim.patient import ABP_HZ, PLETH_HZ, RESP_HZ, Patient, make
 from monitor.sim.scripts import SCRIPTS
 
 RATE_HZ_MIN, RATE_HZ_MAX = 1.0, 100_000.0
@@ -77,7 +77,11 @@ def _generated(name: str) -> list[Channel]:
     script = SCRIPTS.get(name)
     if script is None:
         raise FeedFault(f"{GENERATED}{name}: expected a script: {', '.join(sorted(SCRIPTS))}")
-    patient = make(script, GENERATED_SEED)
+    return channels_of(make(script, GENERATED_SEED))
+
+
+def channels_of(patient: Patient) -> list[Channel]:
+    """Lay a generated patient out as a recording."""
     ecg = [
         Channel(lead, "mV", patient.ecg_hz, patient.ecg[n]) for n, lead in enumerate(patient.leads)
     ]

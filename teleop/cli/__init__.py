@@ -19,6 +19,7 @@ from types import ModuleType
 from typing import Final, Protocol
 
 from teleop.cli import (
+    alarms,
     audit,
     bedside,
     check,
@@ -57,6 +58,7 @@ COMMANDS: Final[tuple[Command, ...]] = (
     watch,
     explain,
     feed,
+    alarms,
     keys,
     console,
     session,

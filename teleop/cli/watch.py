@@ -1,4 +1,4 @@
-"""`trocar watch`: what the node's robots say, who holds them, or its camera's picture."""
+"""`trocar watch`: what the node's robots, beds and alarms say, who holds, its camera's picture."""
 
 from __future__ import annotations
 
@@ -7,18 +7,20 @@ from pathlib import Path
 
 from teleop.cli.words import CONFIG, Commands, add_json, looks_of, seconds_of
 
+WHAT = ("robots", "standing", "vitals", "alarms", "video")
+
 
 def add(commands: Commands) -> None:
     """Describe the command."""
     watch = commands.add_parser(
         "watch",
-        help="show what the node's robots say, who holds and who waits, or how its video arrives",
+        help="show robots, who holds and who waits, vital signs, alarms, or how video arrives",
         description="Show what the robots of the running node say of themselves (it needs no key, "
         "and is unverified: an observer cannot check the seal); who holds its robot and who waits, "
-        "told live by the session service to an observer with a key; or how old its camera's "
-        "picture is when it can be shown here.",
+        "told live by the session service to an observer with a key; the vital signs and alarms of "
+        "its beds; or how old its camera's picture is when it can be shown here.",
     )
-    watch.add_argument("what", nargs="?", choices=("robots", "standing", "video"), default="robots")
+    watch.add_argument("what", nargs="?", choices=WHAT, default="robots")
     watch.add_argument("--config", type=Path, help="the node's node.toml (default: the running)")
     watch.add_argument("--robot", metavar="R", help="this robot alone (default: all)")
     watch.add_argument(
@@ -50,4 +52,12 @@ def run(arguments: argparse.Namespace) -> int:
         from teleop.node import standing
 
         return standing.watch(running_node(arguments.config, CONFIG), wish, arguments.name)
+    if arguments.what == "alarms":
+        from teleop.node import alarms
+
+        return alarms.watch(running_node(arguments.config, CONFIG), wish)
+    if arguments.what == "vitals":
+        from teleop.node import vitals
+
+        return vitals.watch(running_node(arguments.config, CONFIG), wish)
     return watch(running_node(arguments.config, CONFIG), wish)

@@ -29,6 +29,8 @@ LISTENERS: Final[dict[str, Endpoint]] = {
         "robot.driver_listen",
         "monitor.listen",
         "monitor.publish",
+        "alarms.publish",
+        "alarms.desk",
         "metrics.listen",
         "web.listen",
     )
@@ -143,6 +145,17 @@ def _no_range(config: NodeConfig) -> str:
     return "" if is_range else f"{first} to {last}"
 
 
+def _robot_in_no_bed(config: NodeConfig) -> str:
+    bed = config.alarms.robot_bed
+    return repr(bed) if bed and bed not in config.monitor.beds else ""
+
+
+def _alarm_without_right(config: NodeConfig) -> str:
+    alarms = config.alarms
+    is_told = bool(alarms.robot_bed) and config.monitor.identity in config.robot.ceilings
+    return "" if alarms.robot_policy == "none" or is_told else repr(alarms.robot_policy)
+
+
 CHECKS: Final = (
     *(
         Check(key, "a port up to 65535", partial(_high_port, endpoint))
@@ -159,6 +172,12 @@ CHECKS: Final = (
     Check("robot.driver_listen", '"unix" for the simulator', _simulator_elsewhere),
     Check("monitor.beds", '"unit/bed", each 1 to 15 of a-z 0-9 _ -', _no_bed),
     Check("monitor.beds", "each bed once", _bed_twice),
+    Check("alarms.robot_bed", "one of monitor.beds", _robot_in_no_bed),
+    Check(
+        "alarms.robot_policy",
+        "alarms.robot_bed, and the monitor's identity in robot.ceilings",
+        _alarm_without_right,
+    ),
     Check("record.total_mb", "0, or room for three files", _no_room),
     Check("video.udp_ports", "a first port not above the last, up to 65535", _no_range),
     Check("metrics.listen", "a loopback address, because the page asks no key", _beyond_loopback),

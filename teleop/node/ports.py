@@ -45,6 +45,8 @@ def openings(config: NodeConfig) -> list[Opening]:
         listening += [
             _listener(monitor.listen, "devices", "samples (CURVE)"),
             _listener(monitor.publish, "who listens", "vital signs (CURVE)"),
+            _listener(config.alarms.publish, "who listens", "alarms (CURVE)"),
+            _listener(config.alarms.desk, "who listens", "questions, answers (CURVE)"),
         ]
     return [*filter(None, listening), *_video(config)]
 

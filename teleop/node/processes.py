@@ -121,7 +121,7 @@ SIMULATOR: Final = "teleop.sim.simd"
 WATCHDOG: Final = "watchdogd"
 
 MONITOR: Final = "monitor.monitord"
-VITALS: Final = "monitor.engine"
+VITALS: Final = "monitor.alarms.judge"
 
 SHAPE: Final = "teleop.robot.shape"
 PICTURE: Final = "teleop.sim.endoscope.renderer"
@@ -139,6 +139,8 @@ PROCESSES: Final = (
     Process("simd",       SIMULATOR,                 50,  0,  Restart.ALWAYS, driver_is_simulated,
             SIMULATOR, ROBOT),
     Process("sessiond",   "teleop.session.sessiond",  0, -5,  Restart.ALWAYS, always,
+            watch=SERVICE),
+    Process("alarmd",     "monitor.alarmd",           0, -3,  Restart.ALWAYS, beds_are_monitored,
             watch=SERVICE),
     Process("monitord",   MONITOR,                    0,  0,  Restart.ALWAYS, beds_are_monitored,
             VITALS, SERVICE),

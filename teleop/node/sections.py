@@ -192,6 +192,24 @@ class Monitor(Section, frozen=True, kw_only=True):
     ] = "linear"
 
 
+class Alarms(Section, frozen=True, kw_only=True):
+    """Who is told of alarms, and who may answer them."""
+
+    publish: Annotated[
+        str,
+        Meta(
+            pattern=rf"^(tcp://{_HOST}{_PORT})?$",
+            description='"tcp://host:port", or "" for this machine only',
+        ),
+    ] = "tcp://127.0.0.1:7409"
+    desk: Tcp = "tcp://127.0.0.1:7410"
+    robot_bed: str = ""
+    robot_policy: Annotated[
+        Literal["none", "degrade", "hold"],
+        Meta(description='what an alarm there does to the robot: "none", "degrade" or "hold"'),
+    ] = "none"
+
+
 class Metrics(Section, frozen=True, kw_only=True):
     """Numbers for the hospital's monitoring."""
 
@@ -235,6 +253,7 @@ class NodeConfig(Section, frozen=True, kw_only=True):
     record: Record = Record()
     video: Video = Video()
     monitor: Monitor = Monitor()
+    alarms: Alarms = Alarms()
     metrics: Metrics = Metrics()
     web: Web = Web()
     audit: Audit = Audit()

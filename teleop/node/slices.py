@@ -12,7 +12,7 @@ from typing import Final, NamedTuple
 
 import msgspec
 
-from monitor.settings import MonitordSettings
+from monitor.settings import AlarmdSettings, CoupledRobot, MonitordSettings
 from safety.grant import Role
 from safety.settings import WatchdogdSettings
 from safety.watched import Flow, Watched
@@ -152,6 +152,11 @@ def records_path(config: NodeConfig) -> Path:
 def authority_path(config: NodeConfig) -> Path:
     """Return the file of who holds what."""
     return Path(config.node.state_dir) / "authority.db"
+
+
+def alarms_path(config: NodeConfig) -> Path:
+    """Return the file of what alarms must remember."""
+    return Path(config.node.state_dir) / "alarms.journal"
 
 
 def reachable(endpoint: str) -> str:
@@ -324,6 +329,29 @@ def _monitord(config: NodeConfig, process: ProcessSettings) -> MonitordSettings:
     )
 
 
+def _alarmd(config: NodeConfig, process: ProcessSettings) -> AlarmdSettings:
+    robot = CoupledRobot(
+        name=config.robot.name,
+        bed=config.alarms.robot_bed,
+        guard=reachable(config.robot.guard),
+        state=f"state.{config.relay.path_id}.ipc",
+        policy=config.alarms.robot_policy,
+    )
+    return AlarmdSettings(
+        process=process,
+        keys=str(config.keys_dir),
+        identity=config.monitor.identity,
+        publish=config.alarms.publish,
+        desk=config.alarms.desk,
+        beds=config.monitor.beds,
+        store=str(alarms_path(config)),
+        audit=str(audit.folder(config)),
+        audit_head=str(audit.second(config)),
+        signer=config.session.signer,
+        robot=robot if robot.bed else None,
+    )
+
+
 def _webd(config: NodeConfig, process: ProcessSettings) -> WebdSettings:
     web = config.web
     return WebdSettings(
@@ -356,6 +384,7 @@ SLICES: Final[dict[str, Callable[[NodeConfig, ProcessSettings], msgspec.Struct]]
     "sessiond": _sessiond,
     "endoscoped": _endoscoped,
     "recordd": _recordd,
+    "alarmd": _alarmd,
     "monitord": _monitord,
     "videod": _videod,
     "webd": _webd,

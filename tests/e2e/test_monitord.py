@@ -18,6 +18,8 @@ import zmq
 from bench import readings
 from bench.children import spawn, stop
 from bench.ports import free_ports
+from monitor.alarms.messages import Alive
+from monitor.alarms.wishes import Limit
 from monitor.messages import (
     VOCABULARY,
     Beat,
@@ -95,7 +97,8 @@ class Ward:
     def opens(self) -> None:
         self.until(lambda: self.counted("monitor_messages_total") is not None, COMPILE_S)
         self.near = self._connect(zmq.SUB, vitals(self.run_dir))
-        self.near.subscribe(b"")
+        self.near.subscribe(b"vital/")
+        self.near.subscribe(b"beat/")
         self.source = self._connect(zmq.PUSH, sources(self.run_dir))
 
     @contextmanager
@@ -248,6 +251,26 @@ def test_a_device_speaks_over_curve_in_its_own_name_only(ward):
         ward.until(lambda: ward.counted('monitor_refused_total{cause="identity"}') == 1)
     ward.listens(3.0, until=lambda: ward.value(Metric.TEMP, "or/1") is not None)
     assert ward.value(Metric.TEMP, "or/1") == pytest.approx(36.8)
+
+
+def test_no_device_sets_what_is_judged(ward):
+    name = 'monitor_refused_total{cause="wire"}'
+    before = ward.counted(name)
+    with ward.curve(zmq.DEALER, "oximeter", ward.settings.listen) as socket:
+        socket.send(encode(Limit(76, 0, "icu/1", 7, 250.0, False)))
+        ward.until(lambda: ward.counted(name) == before + 1)
+
+
+def test_it_says_that_it_lives_and_how_much_it_has_said(ward):
+    with ward.context.socket(zmq.SUB) as socket:
+        socket.linger = 0
+        socket.subscribe(b"alive/")
+        socket.connect(vitals(ward.run_dir))
+        assert socket.poll(PATIENCE_S * 1000)
+        topic, data = socket.recv_multipart()
+    alive = Registry((Alive,)).expect(data, Alive)
+    assert (topic, alive.source) == (b"alive/vitals", "vitals")
+    assert alive.total >= len(ward.heard)
 
 
 def test_a_console_s_key_opens_neither_door(ward):

@@ -93,6 +93,11 @@ MISTAKES = {
         "[monitor]\nbeds = ['icu/1', 'icu/1']", 2, "monitor.beds", "each bed once", "'icu/1'"),
     "a bed without its unit": Mistake(
         "[monitor]\nbeds = ['icu']", 2, "monitor.beds", '"unit/bed", each 1 to 15', "'icu'"),
+    "a robot at no bed": Mistake(
+        "[alarms]\nrobot_bed = 'or/1'", 2, "alarms.robot_bed", "one of monitor.beds", "'or/1'"),
+    "an alarm without a right": Mistake(
+        "[monitor]\nbeds = ['or/1']\n[alarms]\nrobot_bed = 'or/1'\nrobot_policy = 'hold'",
+        5, "alarms.robot_policy", "alarms.robot_bed, and the monitor's identity", "'hold'"),
     "simulator elsewhere": Mistake(
         "[robot]\ndriver = 'teleop.sim.simd'\ndriver_listen = 'tcp://*:7416'", 3,
         "robot.driver_listen", '"unix" for the simulator', "'tcp://*:7416'"),

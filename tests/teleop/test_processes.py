@@ -7,7 +7,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from monitor.settings import MonitordSettings
+from monitor.settings import AlarmdSettings, MonitordSettings
 from safety.settings import WatchdogdSettings
 from safety.supervision import MS
 from safety.watchdog import LATE_NS
@@ -47,6 +47,7 @@ SETTINGS = {
     "sessiond": SessiondSettings,
     "recordd": RecorddSettings,
     "monitord": MonitordSettings,
+    "alarmd": AlarmdSettings,
     "webd": WebdSettings,
     "natived": NativedSettings,
 }
@@ -131,16 +132,18 @@ def test_flows_are_topics_between_processes_that_are_watched():
 
 
 def test_no_bed_no_monitor():
-    assert "monitord" not in names(NodeConfig())
+    assert not {"monitord", "alarmd"} & set(names(NodeConfig()))
     assert NodeConfig().monitor.identity not in devices(NodeConfig())
 
 
 def test_a_bed_has_a_monitor_with_a_key_that_may_lower_what_robots_do():
-    assert "monitord" in names(WARD)
+    assert {"monitord", "alarmd"} <= set(names(WARD))
     assert devices(WARD)[WARD.monitor.identity] is Role.GUARD
     told = slices(WARD)["monitord"]
     assert told.beds == ("icu/1", "or/1")
     assert msgspec.json.decode(msgspec.json.encode(told), type=MonitordSettings) == told
+    alarms = slices(WARD)["alarmd"]
+    assert (alarms.beds, alarms.identity) == (told.beds, told.identity)
 
 
 def test_no_wire_no_process_for_it():
