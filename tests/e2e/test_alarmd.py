@@ -33,7 +33,7 @@ from safety.store.journal import Journal
 from teleop.node import alarm_desk
 from teleop.node import alarms as node_alarms
 from teleop.node.alarms import AlarmError
-from teleop.node.config import Alarms, Monitor, Node, NodeConfig
+from teleop.node.sections import Alarms, Monitor, Node, NodeConfig
 from teleop.node.watch import Wish
 from transport.io import keys
 from transport.io.keys import Keyring, Role
