@@ -182,11 +182,13 @@ def _may_beat(leads: Any, lead_off: NDArray[np.bool_]) -> bool:
 
 @jit
 def _is_higher(state: Any, leads: Any, lead_off: NDArray[np.bool_]) -> bool:
-    """Tell whether some lead shows more than its beats are: what that is, is not known."""
+    """Tell whether most leads show more than beats are high: what that is, is not known."""
+    shown = higher = 0
     for i in range(leads.shape[0]):
-        if not lead_off[i] and leads[i]["high"] > state["usual"][i]:
-            return True
-    return False
+        if not lead_off[i]:
+            shown += 1
+            higher += leads[i]["high"] > state["usual"][i]
+    return 2 * higher > shown
 
 
 @jit
