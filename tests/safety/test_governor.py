@@ -294,6 +294,14 @@ def test_the_windows_250_ms_are_exact():
         assert ask(governor, 0.15, 240 * MS + late_ns)[1] is rule
 
 
+def test_the_furthest_place_counts_wherever_in_the_window_it_is():
+    governor = standing(window=0.1)
+    for ms in range(1, 47):  # out and back: what is furthest is neither the newest nor the oldest
+        ask(governor, min(0.0045 * ms, 0.09, 0.0045 * (46 - ms)), ms * MS)
+    assert along(governor) == pytest.approx(0.0)
+    assert ask(governor, -0.05, 47 * MS) == (pytest.approx(0.09 - 0.1), Rule.WINDOW)
+
+
 def test_resting_again_and_again_is_no_way_to_forget_the_window():
     governor = standing(window=0.1)
     ask(governor, 0.09, MS)
