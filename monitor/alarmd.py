@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
@@ -35,12 +35,12 @@ from safety.audit import Outcome
 from safety.store.audit import AuditLog
 from safety.store.journal import Journal, Keeper
 from safety.store.scribe import Scribe
-from transport.io import curve
 from transport.io.curve import Doorman
 from transport.io.dialogue import CAUSES as SOCKET_CAUSES
 from transport.io.dialogue import Listener
 from transport.io.keys import Device, Identity, KeyFault, Keyring, Role
 from transport.io.process import Runtime, main
+from transport.io.publisher import Publisher
 from transport.io.zmq import Port, Tuning, tune
 from transport.wire.codec import MESSAGE_BYTES_MAX, Registry, encode
 from transport.wire.errors import WireError
@@ -78,10 +78,18 @@ class Alarmd:
         self._began_ns = runtime.clock.now_ns()
         self._reminder = Reminder(self._roster.beds)
         self._scribe = self._open_audit(settings)
-        identity = keyring.identity(settings.identity)
+        self._name = settings.identity
+        identity = keyring.identity(self._name)
         shaken = self._tally.shaken
         runtime.keep(Doorman(runtime.loop, runtime.context, keyring, DOORS, lambda r: shaken[r]()))
-        self._publishers = self._publish(settings, runtime, identity)
+        near = tune(runtime.context.socket(zmq.PUB), TUNING)
+        near.bind(alarms(runtime.settings.run_dir))
+        self._listeners = runtime.keep(Port(runtime.loop, near, lambda _: None))
+        self._far: Publisher | None = None
+        if settings.publish:
+            self._far = runtime.keep(
+                Publisher(runtime, keyring, identity, LISTENERS, settings.publish, TUNING)
+            )
         self._open_desk(settings, runtime, identity)
         pull = tune(runtime.context.socket(zmq.PULL))
         pull.bind(evidence(runtime.settings.run_dir))
@@ -173,8 +181,9 @@ class Alarmd:
         self._publish_all(report.topic(said), encode(message))
 
     def _publish_all(self, topic: bytes, data: bytes) -> None:
-        for port in self._publishers:
-            port.send_to(topic, data)
+        self._listeners.send_to(topic, data)
+        if self._far is not None:
+            self._far.send_to(topic, data)
 
     def _live(self) -> None:
         now_ns = self._clock.now_ns()
@@ -205,8 +214,8 @@ class Alarmd:
             self._judge.send(encode(limit))
 
     def _tick(self) -> None:
-        self._keyring.refresh()
-        self._callers.forget_revoked()
+        if self._keyring.refresh():
+            self._keys_changed()
         self._roster.handle_deadline(self._clock.now_ns())
         if self._robot is not None and (stopped := self._robot.has_stopped()) is not None:
             now_ns = self._clock.now_ns()
@@ -214,6 +223,20 @@ class Alarmd:
         self._drain()
         self._tell_judge(self._reminder.turn())
         self._tally.look(self._roster.beds.values(), self._keeper.failures)
+
+    def _keys_changed(self) -> None:
+        """Let go of who came by a revoked key; take up a new one of ours."""
+        doors = [door for door in (self._callers, self._far) if door is not None]
+        for door in doors:
+            door.forget_revoked()
+        try:
+            identity = self._keyring.identity(self._name)
+            for door in doors:
+                door.rekey(identity)
+            if self._robot is not None:
+                self._robot.rekey(identity)
+        except (KeyFault, zmq.ZMQError) as fault:  # what is in force goes on
+            sys.stderr.write(f"alarmd: {fault}\n")
 
     # At the start -----------------------------------------------------------------------------
 
@@ -248,20 +271,6 @@ class Alarmd:
             return None
         log = AuditLog(Path(settings.audit), Path(settings.audit_head), settings.signer, signs)
         return Scribe(log, settings.identity)
-
-    def _publish(
-        self, settings: AlarmdSettings, runtime: Runtime, identity: Identity
-    ) -> Sequence[Port]:
-        near = tune(runtime.context.socket(zmq.PUB), TUNING)
-        near.bind(alarms(runtime.settings.run_dir))
-        sockets = [near]
-        if settings.publish:
-            sockets.append(
-                curve.server_socket(
-                    runtime.context, zmq.PUB, identity, LISTENERS, settings.publish, TUNING
-                )
-            )
-        return [runtime.keep(Port(runtime.loop, socket, lambda _: None)) for socket in sockets]
 
     def _open_desk(self, settings: AlarmdSettings, runtime: Runtime, identity: Identity) -> None:
         self._callers = runtime.keep(

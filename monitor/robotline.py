@@ -34,6 +34,7 @@ class RobotLine:
     ) -> None:
         self.bed = settings.bed
         self._name = settings.name
+        self._keyring = keyring
         self._coupling = Coupling(identity.name, settings.name, settings.policy)
         self._ear: Socket = runtime.context.socket(zmq.SUB)
         self._ear.conflate = 1  # the newest is all that is looked at
@@ -62,6 +63,10 @@ class RobotLine:
         except (zmq.Again, WireError):
             return None
         return coupling.has_stopped(state.state) if state.robot == self._name else None
+
+    def rekey(self, identity: Identity) -> None:
+        """Go to the guard by a new key of ours, or of the robot's."""
+        self._guard.rekey(identity, self._keyring.server(self._name))
 
     def close(self) -> None:
         """Say and hear nothing more."""

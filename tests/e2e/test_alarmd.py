@@ -205,6 +205,26 @@ def house() -> Iterator[House]:
         house.closes()
 
 
+def test_the_monitor_s_own_key_is_rotated_at_the_desk_and_for_who_listens(house):
+    house.until(lambda: house.shows() and house.listener.alive is not None)
+
+    def is_served() -> None:
+        """Who comes now hears, and is answered."""
+        assert house.wishes("desk", Pause(75, 1, "icu/1", 0)) == ""
+        with house.curve(zmq.SUB, "screen", house.settings.publish) as socket:
+            socket.subscribe(b"alive/")
+            assert socket.poll(PATIENCE_S * 1000)
+
+    is_served()
+    before = house.keyring.server("monitor")
+    keys.rotate(house.run_dir / "keys", "monitor", lambda *_: b"")
+    assert house.keyring.refresh()
+    assert house.keyring.server("monitor") != before
+    is_served()
+    assert keys.retire(house.run_dir / "keys", "monitor") == 1
+    is_served()
+
+
 def test_an_alarm_is_heard_answered_and_recorded(house):
     house.until(lambda: house.shows() and house.listener.alive is not None)
     house.holding((0, C.ASYSTOLE))
