@@ -114,6 +114,18 @@ def test_who_puts_never_waits_and_what_fails_is_tried_again(tmp_path):
     assert reread(path).records == {"icu/1": b"2", "icu/2": b"3"}
 
 
+def test_a_disk_that_stays_full_keeps_nobody_from_ending(tmp_path):
+    class Disk(Journal):
+        def write(self, records):
+            raise OSError(28, "No space left on device")
+
+    keeper = Keeper(Disk(tmp_path / "alarms.journal"), retry_s=0.01)
+    keeper.put("icu/1", b"1")
+    until(lambda: keeper.trouble)
+    keeper.close(30.0)
+    assert not keeper._thread.is_alive()
+
+
 def until(condition, patience_s: float = 30.0) -> None:
     end = time.monotonic() + patience_s
     while not condition():
