@@ -138,7 +138,8 @@ def view(board: Board) -> View:
 def in_line(now: View, before: View | None) -> str:
     """Say in one plain line how it goes: for logs and pipes."""
     label = now.state.name if now.granted else "WAITING"
-    return _line(label, now, now.rtt.since(before.rtt if before else None))
+    line = _line(label, now, now.rtt.since(before.rtt if before else None))
+    return f"{line}  {_why(now)}".rstrip()
 
 
 def in_the_end(now: View) -> str:
@@ -161,11 +162,19 @@ def on_screen(now: View, before: View | None, title: str) -> Group:
     return Group(_headline(now, title), _ledger(now, before), _misses(now))
 
 
+def _why(now: View) -> str:
+    """Say why the robot does not just follow, and where a latched stop is reset."""
+    if not now.granted:
+        return "no session; asking for the robot"
+    if now.state is State.ENGAGED:
+        return ""
+    is_latched = now.state <= State.PROTECTIVE_STOP
+    return WORDS[now.cause] + (" (at the robot: trocar bedside reset)" if is_latched else "")
+
+
 def _headline(now: View, title: str) -> Text:
     state = Text(f" {now.state.name} ", style=COLOURS[now.state])
-    why = WORDS[now.cause] if now.state is not State.ENGAGED else ""
-    if not now.granted:
-        why = "no session; asking for the robot"
+    why = _why(now)
     clamped = clamp.WORDS[now.rule] + (f" ({now.fixture})" if now.fixture else "")
     line = Text.assemble((title, "bold"), "   ", state, "  ", (why, "dim"))
     return line.append(f"   {clamped}", style="yellow") if clamped else line

@@ -83,6 +83,30 @@ def test_a_plain_line_has_what_matters(board: Board):
     assert "\n" not in line
 
 
+@pytest.mark.parametrize(
+    ("state", "cause", "why"),
+    [
+        (State.ENGAGED, Cause.PRESSED, ""),
+        (State.HOLD, Cause.SILENCE, "no command in time"),
+        (
+            State.PROTECTIVE_STOP,
+            Cause.TOKEN_LOST,
+            "a wired emergency stop is no longer heard (at the robot: trocar bedside reset)",
+        ),
+    ],
+)
+def test_line_and_screen_say_why_it_stands_and_where_that_ends(
+    board: Board, state: State, cause: Cause, why: str
+):
+    put(board, state=state, cause=cause, granted=1)
+    now = view(board)
+    assert in_line(now, None).endswith(f"missed 0{'  ' + why if why else ''}")
+    with open("/dev/null", "w") as sink:
+        terminal = Terminal(width=140, record=True, file=sink)
+        terminal.print(on_screen(now, None, "figure8 over udp"))
+        assert why in terminal.export_text()
+
+
 def test_the_screen_names_the_slice_that_broke_the_budget(board: Board):
     put(board, state=State.HOLD, cause=Cause.SILENCE, granted=1)
     board.gauge('over_budget{slice="net"}').set(3)
