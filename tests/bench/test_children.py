@@ -60,9 +60,15 @@ def test_an_interrupted_start_ends_what_it_began(monkeypatch: pytest.MonkeyPatch
         return begun[-1]
 
     monkeypatch.setattr(children, "Popen", interrupted)
-    with pytest.raises(KeyboardInterrupt):
-        spawn(["-c", "import time; time.sleep(60)"])
-    assert begun[0].returncode == -signal.SIGTERM
+    # Whoever runs in the background of a shell has Ctrl-C ignored.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            spawn(["-c", "import time; time.sleep(60)"])
+        assert begun[0].returncode == -signal.SIGTERM
+    finally:
+        signal.signal(signal.SIGINT, before)
+        stop(begun)
 
 
 def _gone(pid: int) -> bool:
